@@ -1,0 +1,91 @@
+//! The bytes of a model file: mapped, owned or compiled in; and fallible allocation of large buffers.
+
+use crate::error::{Error, ErrorKind, Result};
+use memmap2::Mmap;
+use std::fs::File;
+use std::io::ErrorKind as IoErrorKind;
+use std::ops::Range;
+use std::path::Path;
+
+/// A whole model file, immutable.
+#[derive(Debug)]
+pub(crate) enum Bytes {
+    /// Memory-mapped; the operating system reads the pages as they are touched and may drop them again.
+    Mapped(Mmap),
+    /// A copy of a caller's bytes.
+    Owned(Vec<u32>, usize),
+    /// Compiled into the library.
+    Static(&'static [u8]),
+}
+
+impl Bytes {
+    /// Maps `path` read-only.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing is there, `Io` when it cannot be opened or mapped, `ModelCorrupt` when it is empty.
+    pub(crate) fn map(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let file = File::open(path).map_err(|error| io_error(&error, path))?;
+        let length = file.metadata().map_err(|error| io_error(&error, path))?.len();
+        if length == 0 {
+            return Err(Error::new(ErrorKind::ModelCorrupt, format!("{shown} is empty; fetch it again")));
+        }
+        // SAFETY: the map is read-only and private to us. Truncating the file while it is mapped would fault; the
+        // documentation of model loading asks for files that stay as they are while the model is loaded.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) };
+        map.map(Bytes::Mapped)
+            .map_err(|error| Error::new(ErrorKind::Io, format!("{shown} could not be mapped")).caused_by(error))
+    }
+
+    /// Copies `data`.
+    pub(crate) fn copy_of(data: &[u8]) -> Result<Self> {
+        let mut words = zeroed::<u32>(data.len().div_ceil(4), "a copy of the model")?;
+        bytemuck::cast_slice_mut(&mut words)[..data.len()].copy_from_slice(data);
+        Ok(Bytes::Owned(words, data.len()))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::Owned(words, length) => &bytemuck::cast_slice(words)[..*length],
+            Bytes::Static(data) => data,
+        }
+    }
+
+    /// Tells the operating system that `range` has been read for the last time, so that a converted copy and its
+    /// source are not both resident.
+    pub(crate) fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = self {
+            const PAGE: usize = 4096;
+            let start = range.start.next_multiple_of(PAGE);
+            let end = range.end / PAGE * PAGE;
+            if start < end {
+                // SAFETY: dropping clean pages of a read-only file map loses nothing: a later read brings them back.
+                #[allow(unsafe_code)]
+                let advised =
+                    unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
+                // Only a hint: refusal costs memory, nothing else.
+                drop(advised);
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+}
+
+/// An [`Error`] for a file that could not be opened or read.
+pub(crate) fn io_error(error: &std::io::Error, path: &Path) -> Error {
+    let shown = path.display();
+    match error.kind() {
+        IoErrorKind::NotFound => Error::new(ErrorKind::NotFound, format!("{shown} does not exist; check the path")),
+        _ => Error::new(ErrorKind::Io, format!("{shown} could not be read: {error}")),
+    }
+}
+
+/// A zeroed buffer, or `OutOfMemory` instead of an abort. `what` names it in the message.
+pub(crate) fn zeroed<T: bytemuck::Zeroable>(length: usize, what: &str) -> Result<Vec<T>> {
+    bytemuck::allocation::try_zeroed_vec(length)
+        .map_err(|()| Error::out_of_memory(what, length.saturating_mul(size_of::<T>())))
+}

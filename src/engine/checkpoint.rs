@@ -1,0 +1,194 @@
+//! The tensors of a model by name, whatever file they lie in, and how they become [`Matrix`] and vectors.
+
+use super::bytes::{Bytes, zeroed};
+use super::gguf::Gguf;
+use super::matrix::{self, Matrix};
+use super::{Interrupt, Precision};
+use crate::error::{Error, ErrorKind, Result, fail};
+use candle_core::quantized::GgmlDType;
+use safetensors::{Dtype, SafeTensors};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// All tensors of a model.
+pub(crate) struct Checkpoint {
+    tensors: HashMap<String, Tensor>,
+    /// Which names the tensors go by.
+    naming: Naming,
+    precision: Precision,
+    /// Checked before each tensor.
+    interrupt: Interrupt,
+}
+
+struct Tensor {
+    file: Arc<Bytes>,
+    range: Range<usize>,
+    dtype: GgmlDType,
+    shape: Vec<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Naming {
+    HuggingFace,
+    Gguf,
+}
+
+/// The parts of a model: our name, Hugging Face's, GGUF's. Parts of a layer are looked up under its number.
+const NAMES: [(&str, &str, &str); 14] = [
+    ("embedding", "model.embed_tokens", "token_embd"),
+    ("final_norm", "model.norm", "output_norm"),
+    ("output", "lm_head", "output"),
+    ("attention_norm", "input_layernorm", "attn_norm"),
+    ("q", "self_attn.q_proj", "attn_q"),
+    ("k", "self_attn.k_proj", "attn_k"),
+    ("v", "self_attn.v_proj", "attn_v"),
+    ("o", "self_attn.o_proj", "attn_output"),
+    ("q_norm", "self_attn.q_norm", "attn_q_norm"),
+    ("k_norm", "self_attn.k_norm", "attn_k_norm"),
+    ("mlp_norm", "post_attention_layernorm", "ffn_norm"),
+    ("gate", "mlp.gate_proj", "ffn_gate"),
+    ("up", "mlp.up_proj", "ffn_up"),
+    ("down", "mlp.down_proj", "ffn_down"),
+];
+
+impl Checkpoint {
+    /// The safetensors files of a Hugging Face directory: `model.safetensors`, or the shards of its index.
+    pub(crate) fn from_directory(directory: &Path, precision: Precision, interrupt: &Interrupt) -> Result<Self> {
+        let mut tensors = HashMap::new();
+        for name in safetensors_files(directory)? {
+            let path = directory.join(&name);
+            let file = match Bytes::map(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => fail!(
+                    ModelIncomplete,
+                    "{} is listed in model.safetensors.index.json but missing; fetch the model again",
+                    path.display()
+                ),
+                file => Arc::new(file?),
+            };
+            let (header, metadata) = SafeTensors::read_metadata(file.as_slice()).map_err(|error| {
+                Error::new(
+                    ErrorKind::ModelCorrupt,
+                    format!("{} is truncated or not a safetensors file; fetch it again", path.display()),
+                )
+                .caused_by(error)
+            })?;
+            let data = header + 8;
+            for (name, info) in metadata.tensors() {
+                let dtype = match info.dtype {
+                    Dtype::F32 => GgmlDType::F32,
+                    Dtype::F16 => GgmlDType::F16,
+                    Dtype::BF16 => GgmlDType::BF16,
+                    other => fail!(
+                        ModelUnsupported,
+                        "{}: tensor {name} has type {other:?}; F32, F16 and BF16 are supported",
+                        path.display()
+                    ),
+                };
+                let range = data + info.data_offsets.0..data + info.data_offsets.1;
+                let tensor = Tensor { file: file.clone(), range, dtype, shape: info.shape.clone() };
+                tensors.insert(name, tensor);
+            }
+        }
+        Ok(Self { tensors, naming: Naming::HuggingFace, precision, interrupt: interrupt.clone() })
+    }
+
+    /// The tensors of a parsed GGUF `file`.
+    pub(crate) fn from_gguf(file: &Arc<Bytes>, gguf: &Gguf, precision: Precision, interrupt: &Interrupt) -> Self {
+        let tensors = gguf.tensors.iter().map(|(&name, info)| {
+            let tensor =
+                Tensor { file: file.clone(), range: info.range.clone(), dtype: info.dtype, shape: info.shape.clone() };
+            (name.to_owned(), tensor)
+        });
+        Self { tensors: tensors.collect(), naming: Naming::Gguf, precision, interrupt: interrupt.clone() }
+    }
+
+    /// Whether the model has `part`.
+    pub(crate) fn has(&self, layer: Option<usize>, part: &str) -> bool {
+        self.tensors.contains_key(&format!("{}.weight", self.name(layer, part)))
+    }
+
+    /// The weight matrix of `part`, in the precision asked for.
+    pub(crate) fn matrix(&self, layer: Option<usize>, part: &str, shape: [usize; 2]) -> Result<Matrix> {
+        self.interrupt.check()?;
+        let name = format!("{}.weight", self.name(layer, part));
+        let tensor = self.tensor(&name, &shape)?;
+        let to = self.precision.of_matrix(tensor.dtype, self.naming == Naming::Gguf, shape[1]);
+        Matrix::load(&tensor.file, tensor.range.clone(), tensor.dtype, to, shape)
+            .map_err(|error| error.at(format_args!("tensor {name}")))
+    }
+
+    /// The weight vector of `part` (a norm) in f32.
+    pub(crate) fn norm(&self, layer: Option<usize>, part: &str, length: usize) -> Result<Vec<f32>> {
+        self.vector(&format!("{}.weight", self.name(layer, part)), length)
+    }
+
+    /// The bias of `part` in f32.
+    pub(crate) fn bias(&self, layer: Option<usize>, part: &str, length: usize) -> Result<Vec<f32>> {
+        self.vector(&format!("{}.bias", self.name(layer, part)), length)
+    }
+
+    fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>> {
+        let tensor = self.tensor(name, &[length])?;
+        let mut out = zeroed(length, name)?;
+        matrix::decode(tensor.dtype, &tensor.file.as_slice()[tensor.range.clone()], &mut out);
+        if let Some(at) = out.iter().position(|value: &f32| !value.is_finite()) {
+            fail!(
+                ModelNotFinite,
+                "tensor {name}: element {at} is NaN or infinite; the file is damaged: fetch it again"
+            );
+        }
+        Ok(out)
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<&Tensor> {
+        let Some(tensor) = self.tensors.get(name) else {
+            fail!(ModelCorrupt, "tensor {name} is missing; the files do not belong together: fetch the model again");
+        };
+        if tensor.shape != shape {
+            fail!(
+                ModelCorrupt,
+                "tensor {name} has shape {:?}, the configuration asks for {shape:?}; the files do not belong together",
+                tensor.shape
+            );
+        }
+        Ok(tensor)
+    }
+
+    fn name(&self, layer: Option<usize>, part: &str) -> String {
+        let &(_, hugging_face, gguf) =
+            NAMES.iter().find(|(ours, _, _)| *ours == part).expect("a part that is in the table");
+        match (self.naming, layer) {
+            (Naming::HuggingFace, None) => hugging_face.to_owned(),
+            (Naming::HuggingFace, Some(layer)) => format!("model.layers.{layer}.{hugging_face}"),
+            (Naming::Gguf, None) => gguf.to_owned(),
+            (Naming::Gguf, Some(layer)) => format!("blk.{layer}.{gguf}"),
+        }
+    }
+}
+
+/// The names of the weight files in `directory`.
+fn safetensors_files(directory: &Path) -> Result<BTreeSet<String>> {
+    const SINGLE: &str = "model.safetensors";
+    const INDEX: &str = "model.safetensors.index.json";
+    if directory.join(SINGLE).exists() {
+        return Ok(BTreeSet::from([SINGLE.to_owned()]));
+    }
+    let path = directory.join(INDEX);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        fail!(ModelIncomplete, "{} has neither {SINGLE} nor {INDEX}; fetch the model's weights", directory.display());
+    };
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: HashMap<String, String>,
+    }
+    let index: Index = serde_json::from_str(&text).map_err(|error| {
+        Error::new(ErrorKind::ModelCorrupt, format!("{}: not a safetensors index", path.display())).caused_by(error)
+    })?;
+    let files: BTreeSet<String> = index.weight_map.into_values().collect();
+    if let Some(name) = files.iter().find(|name| Path::new(name).components().count() != 1) {
+        fail!(ModelCorrupt, "{}: \"{name}\" is not the name of a file beside the index", path.display());
+    }
+    Ok(files)
+}

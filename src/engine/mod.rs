@@ -1,0 +1,243 @@
+//! The engine: tensors, tokens, KV and sampling. It knows no prompt and no C.
+//!
+//! The story of a token: [`Tokenizer`] and [`Markup`] make ids of text, [`Engine::prefill`] runs them through the
+//! transformer (`qwen.rs`) into a [`Kv`], [`Engine::logits`] scores what may come next, [`Sampler`] picks,
+//! [`Utf8Stream`] makes text again. [`Engine::generate`] is that loop.
+
+mod bytes;
+mod checkpoint;
+mod config;
+mod generate;
+mod generation_config;
+mod gguf;
+mod interrupt;
+mod kernel;
+mod kv;
+mod markup;
+mod matrix;
+mod precision;
+mod qwen;
+mod sampler;
+mod source;
+mod tokenizer;
+mod utf8;
+
+pub use config::{Config, Family};
+pub use generate::{Generated, Request, StopReason};
+pub use generation_config::GenerationConfig;
+pub use interrupt::{CancelToken, Interrupt};
+pub use kv::Kv;
+pub use markup::{Markup, Message, Role};
+pub use precision::Precision;
+pub use sampler::{Sampler, Sampling};
+pub use source::Source;
+pub use tokenizer::Tokenizer;
+pub use utf8::Utf8Stream;
+
+use crate::error::{Error, ErrorKind, Result, fail};
+use qwen::Qwen;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Prompt tokens per forward pass: enough to keep the multipliers busy, few enough to bound the buffers.
+const CHUNK: usize = 256;
+
+/// How to load a model.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineOptions {
+    /// Format of the weights in memory.
+    pub precision: Precision,
+    /// Threads that compute; `None` takes one per physical core.
+    pub threads: Option<usize>,
+    /// Most tokens of a prompt and its reply together; `None` (and anything larger) takes the model's own limit.
+    pub context: Option<usize>,
+}
+
+/// A model, ready to run. Immutable: all state of a conversation is in its [`Kv`].
+pub struct Engine {
+    name: String,
+    config: Config,
+    generation: GenerationConfig,
+    tokenizer: Tokenizer,
+    markup: Markup,
+    qwen: Qwen,
+    pool: ThreadPool,
+    context: usize,
+}
+
+/// What a prompt cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prefill {
+    /// Tokens of the prompt.
+    pub prompt: usize,
+    /// Of these, found in the KV.
+    pub cached: usize,
+}
+
+/// Facts about a loaded model.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Info {
+    /// The model's name, or that of its file or directory.
+    pub name: String,
+    /// `qwen2` or `qwen3`.
+    pub architecture: &'static str,
+    /// Number of weights.
+    pub parameters: usize,
+    /// Format of most weights, as ggml spells it.
+    pub format: &'static str,
+    /// Bytes of the weight matrices.
+    pub weight_bytes: usize,
+    /// Bytes of KV that one token takes.
+    pub kv_bytes_per_token: usize,
+    /// Most tokens of a prompt and its reply together.
+    pub context: usize,
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Instruction set of the kernels in use.
+    pub kernels: &'static str,
+}
+
+impl Engine {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// `NotFound`, `Io`, `ModelIncomplete`, `ModelCorrupt`, `ModelUnsupported`, `ModelNotFinite` with the file and the
+    /// place in it; `InvalidOption`; `OutOfMemory`; `Cancelled` and `DeadlineExceeded` by `interrupt`.
+    pub fn load(source: &Source, options: &EngineOptions, interrupt: &Interrupt) -> Result<Self> {
+        interrupt.check()?;
+        let pool = build_pool(options.threads)?;
+        pool.install(|| source.read(options.precision, interrupt)).and_then(|parts| {
+            let source::Parts { name, config, generation, tokenizer, markup, qwen } = parts;
+            let context = options.context.unwrap_or(config.context).min(config.context);
+            Ok(Self { name, config, generation, tokenizer, markup, qwen, pool, context })
+        })
+    }
+
+    /// Brings `kv` to exactly `prompt`, computing only what it does not hold yet (at least the last token). Returns the
+    /// hidden state `[hidden]` of the last token.
+    ///
+    /// # Errors
+    /// `ContextOverflow` with the numbers; `Cancelled` or `DeadlineExceeded`, then `kv` holds what was done so far;
+    /// `OutOfMemory`.
+    pub fn prefill(&self, kv: &mut Kv, prompt: &[u32], interrupt: &Interrupt) -> Result<(Vec<f32>, Prefill)> {
+        let Some(last) = prompt.len().checked_sub(1) else { fail!(InvalidArgument, "the prompt has no token") };
+        if prompt.len() > self.context {
+            fail!(
+                ContextOverflow,
+                "the prompt has {} tokens, the context holds {}; shorten the text, or set truncate to true",
+                prompt.len(),
+                self.context
+            );
+        }
+        let cached = kv.common_prefix(prompt).min(last);
+        kv.truncate(cached);
+        let hidden = self.pool.install(|| {
+            let mut hidden = Vec::new();
+            for chunk in prompt[cached..].chunks(CHUNK) {
+                hidden = self.qwen.forward(chunk, kv, interrupt)?;
+            }
+            Ok::<_, Error>(hidden.split_off(hidden.len() - self.config.hidden_size))
+        })?;
+        Ok((hidden, Prefill { prompt: prompt.len(), cached }))
+    }
+
+    /// Logits `[tokens, vocab]` of `tokens` after those in `kv`, to compare with other implementations.
+    ///
+    /// # Errors
+    /// As [`prefill`](Self::prefill).
+    pub fn all_logits(&self, kv: &mut Kv, tokens: &[u32], interrupt: &Interrupt) -> Result<Vec<f32>> {
+        self.pool.install(|| {
+            let hidden = self.qwen.forward(tokens, kv, interrupt)?;
+            Ok(hidden.chunks_exact(self.config.hidden_size).flat_map(|row| self.qwen.logits(row)).collect())
+        })
+    }
+
+    /// Logits `[vocab]` of the token after a hidden state `[hidden]`.
+    ///
+    /// # Errors
+    /// `ModelNotFinite` when one is NaN or infinite.
+    pub fn logits(&self, hidden: &[f32]) -> Result<Vec<f32>> {
+        finite(self.pool.install(|| self.qwen.logits(hidden)))
+    }
+
+    /// The logits of `ids` only, without the product with the whole vocabulary.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits).
+    pub fn logits_of(&self, hidden: &[f32], ids: &[u32]) -> Result<Vec<f32>> {
+        finite(self.qwen.logits_of(hidden, ids))
+    }
+
+    /// An empty KV for this model.
+    pub fn new_kv(&self) -> Kv {
+        Kv::new(&self.config)
+    }
+
+    /// Text to ids and back.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The markup of conversations.
+    pub fn markup(&self) -> &Markup {
+        &self.markup
+    }
+
+    /// The model's own defaults for sampling.
+    pub fn sampling(&self) -> Sampling {
+        self.generation.sampling
+    }
+
+    /// Most tokens of a prompt and its reply together.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// Whether `token` ends a reply.
+    pub fn is_end(&self, token: u32) -> bool {
+        token == self.markup.im_end() || self.generation.end_ids.contains(&token)
+    }
+
+    /// Facts about the model.
+    pub fn info(&self) -> Info {
+        Info {
+            name: self.name.clone(),
+            architecture: self.config.family.name(),
+            parameters: self.qwen.parameters(),
+            format: precision::format_name(self.qwen.dtype()),
+            weight_bytes: self.qwen.size(),
+            kv_bytes_per_token: self.config.kv_bytes_per_token(),
+            context: self.context,
+            vocabulary: self.tokenizer.len(),
+            layers: self.config.layers,
+            threads: self.pool.current_num_threads(),
+            kernels: kernel::name(),
+        }
+    }
+}
+
+fn finite(logits: Vec<f32>) -> Result<Vec<f32>> {
+    if logits.iter().all(|logit| logit.is_finite()) {
+        return Ok(logits);
+    }
+    fail!(ModelNotFinite, "the model computed a logit that is NaN or infinite; its files are damaged: fetch them again")
+}
+
+/// Threads of our own, so that nothing of the process is shared or changed.
+fn build_pool(threads: Option<usize>) -> Result<ThreadPool> {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.unwrap_or_else(|| num_cpus::get_physical().clamp(1, available));
+    ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("qaio-{index}")).build().map_err(
+        |error| Error::new(ErrorKind::OutOfMemory, format!("{threads} threads could not start")).caused_by(error),
+    )
+}
+
+impl Info {
+    /// As a JSON object.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("plain data")
+    }
+}

@@ -1,0 +1,154 @@
+//! Where a model comes from: a Hugging Face directory, a GGUF file, or bytes in memory.
+
+use super::bytes::{Bytes, io_error};
+use super::checkpoint::Checkpoint;
+use super::gguf::Gguf;
+use super::qwen::Qwen;
+use super::{Config, GenerationConfig, Interrupt, Markup, Precision, Tokenizer};
+use crate::error::{Error, ErrorKind, Result, fail};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A model that can be loaded.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A Hugging Face directory, or a GGUF file.
+    Path(PathBuf),
+    /// The bytes of a GGUF file.
+    Memory(Arc<[u8]>),
+    /// A GGUF file compiled into the program.
+    Static {
+        /// What to call it.
+        name: &'static str,
+        /// The file.
+        data: &'static [u8],
+    },
+}
+
+/// What reading a source gives.
+pub(crate) struct Parts {
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) generation: GenerationConfig,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) markup: Markup,
+    pub(crate) qwen: Qwen,
+}
+
+impl Source {
+    /// Reads and checks everything.
+    pub(crate) fn read(&self, precision: Precision, interrupt: &Interrupt) -> Result<Parts> {
+        match self {
+            Source::Path(path) => {
+                let metadata = std::fs::metadata(path).map_err(|error| io_error(&error, path))?;
+                if metadata.is_dir() {
+                    read_directory(path, precision, interrupt)
+                } else {
+                    read_gguf(Bytes::map(path)?, &file_name(path), precision, interrupt)
+                        .map_err(|error| error.at(path.display()))
+                }
+            }
+            Source::Memory(data) => read_gguf(Bytes::copy_of(data)?, "(memory)", precision, interrupt)
+                .map_err(|error| error.at("the model in memory")),
+            Source::Static { name, data } => read_gguf(Bytes::Static(data), name, precision, interrupt),
+        }
+    }
+}
+
+fn read_directory(directory: &Path, precision: Precision, interrupt: &Interrupt) -> Result<Parts> {
+    let at = |name: &str| directory.join(name);
+    let config_text = read_text(&at("config.json"))?;
+    let config = Config::from_json(&config_text).map_err(|error| error.at(at("config.json").display()))?;
+    let config_json: Value = serde_json::from_str(&config_text).unwrap_or_default();
+    let generation_json = read_optional_json(&at("generation_config.json"))?;
+    let generation = GenerationConfig::from_json(&generation_json, &config_json);
+
+    // The tokenizer first: reading it takes memory for a moment, which must not come on top of the weights.
+    let path = at("tokenizer.json");
+    let tokenizer = Tokenizer::from_json(&read_file(&path)?).map_err(|error| error.at(path.display()))?;
+    let template = match std::fs::read_to_string(at("chat_template.jinja")) {
+        Ok(template) => Some(template),
+        Err(_) => chat_template(&read_optional_json(&at("tokenizer_config.json"))?),
+    };
+    let markup = Markup::new(&tokenizer, config.family, template.as_deref()).map_err(|e| e.at(path.display()))?;
+    check_vocabulary(&tokenizer, &config).map_err(|error| error.at(path.display()))?;
+
+    let checkpoint = Checkpoint::from_directory(directory, precision, interrupt)?;
+    let qwen = Qwen::load(config.clone(), &checkpoint).map_err(|error| error.at(directory.display()))?;
+    Ok(Parts { name: file_name(directory), config, generation, tokenizer, markup, qwen })
+}
+
+fn read_gguf(file: Bytes, name: &str, precision: Precision, interrupt: &Interrupt) -> Result<Parts> {
+    let file = Arc::new(file);
+    let gguf = Gguf::parse(file.as_slice())?;
+    let config = Config::from_gguf(&gguf)?;
+    let generation = GenerationConfig::from_gguf(&gguf);
+    let tokenizer = Tokenizer::from_gguf(&gguf)?;
+    let markup = Markup::new(&tokenizer, config.family, gguf.text("tokenizer.chat_template"))?;
+    check_vocabulary(&tokenizer, &config)?;
+    let checkpoint = Checkpoint::from_gguf(&file, &gguf, precision, interrupt);
+    let name = gguf.text("general.name").unwrap_or(name).to_owned();
+    let qwen = Qwen::load(config.clone(), &checkpoint)?;
+    Ok(Parts { name, config, generation, tokenizer, markup, qwen })
+}
+
+fn check_vocabulary(tokenizer: &Tokenizer, config: &Config) -> Result<()> {
+    let tokens = tokenizer.id_limit();
+    if tokens > config.vocab_size {
+        fail!(
+            ModelCorrupt,
+            "the tokenizer has ids up to {}, the model only {} rows; the files do not belong together",
+            tokens - 1,
+            config.vocab_size
+        );
+    }
+    Ok(())
+}
+
+/// The template among the settings of `tokenizer_config.json`: text, or a list of named ones.
+fn chat_template(settings: &Value) -> Option<String> {
+    match settings.get("chat_template")? {
+        Value::String(template) => Some(template.clone()),
+        Value::Array(named) => {
+            let default = named.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some("default"))?;
+            default.get("template").and_then(Value::as_str).map(str::to_owned)
+        }
+        _ => None,
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| match io_error(&error, path) {
+        missing if missing.kind() == ErrorKind::NotFound => Error::new(
+            ErrorKind::ModelIncomplete,
+            format!(
+                "{} is missing; a model directory needs config.json, tokenizer.json and safetensors",
+                path.display()
+            ),
+        ),
+        other => other,
+    })
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read_file(path)?).map_err(|error| {
+        Error::new(ErrorKind::ModelCorrupt, format!("{} is not UTF-8; fetch it again", path.display())).caused_by(error)
+    })
+}
+
+/// The JSON of a file that a model may lack; null if it does.
+fn read_optional_json(path: &Path) -> Result<Value> {
+    match read_text(path) {
+        Err(error) if error.kind() == ErrorKind::ModelIncomplete => Ok(Value::Null),
+        Err(error) => Err(error),
+        Ok(text) => serde_json::from_str(&text).map_err(|error| {
+            Error::new(ErrorKind::ModelCorrupt, format!("{} is not valid JSON; fetch it again", path.display()))
+                .caused_by(error)
+        }),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_stem().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,335 @@
+//! The border with C: every pointer cast of the library is in this file, and every entry goes through [`guard`].
+//!
+//! What an exported function does is: guard, convert its arguments, call one function, hand out the result.
+
+use super::status::qaio_status;
+use crate::error::{Error, ErrorKind, Result, fail};
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char};
+use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+// ---- entry ----
+
+thread_local! {
+    /// NUL-terminated message of the last call that failed on this thread; one NUL if it did not.
+    static LAST_ERROR: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Whether this thread is inside one of our entries.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the body of an exported function: nothing unwinds out of it, a forked child is turned away, and an error's
+/// message is kept for `qaio_last_error`.
+pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> qaio_status {
+    let outcome = if is_forked() { Err(forked()) } else { caught(body) };
+    match outcome {
+        Ok(()) => {
+            remember("");
+            qaio_status::Ok
+        }
+        Err(error) => {
+            remember(&error.to_string());
+            error.kind().into()
+        }
+    }
+}
+
+/// Runs the body of an exported function that cannot fail, such as a getter; `fallback` is its answer to a panic or a
+/// bad handle.
+pub(crate) fn guard_value<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T {
+    caught(body).unwrap_or(fallback)
+}
+
+/// The message of this thread's last call.
+pub(crate) fn last_error() -> *const c_char {
+    let message = LAST_ERROR.try_with(|message| {
+        message.try_borrow().ok().filter(|message| !message.is_empty()).map(|message| message.as_ptr().cast())
+    });
+    message.ok().flatten().unwrap_or(c"".as_ptr())
+}
+
+fn remember(message: &str) {
+    // Fails only while the thread is being torn down; then there is nobody left to read it.
+    let _ = LAST_ERROR.try_with(|last| {
+        if let Ok(mut last) = last.try_borrow_mut() {
+            last.clear();
+            // Without memory for the message the status alone has to do.
+            if last.try_reserve(message.len() + 1).is_ok() {
+                last.extend(message.bytes().filter(|&byte| byte != 0));
+                last.push(0);
+            }
+        }
+    });
+}
+
+/// Turns a panic inside `body` into an error that has its text.
+fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    silence_own_panics();
+    let outer = INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(true);
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    let _ = INSIDE.try_with(|inside| inside.set(outer));
+    outcome.unwrap_or_else(|payload| {
+        let message = format!("internal error: {}; this is a bug in qaio, please report it", panic_text(&*payload));
+        // A payload whose own drop panics must not get the better of us.
+        std::mem::forget(payload);
+        Err(Error::new(ErrorKind::Internal, message))
+    })
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panic without a text")
+}
+
+/// Panics of our entries and threads are reported as statuses, so nothing is printed for them. Those of other Rust code
+/// in the process go to the hook that was there before.
+fn silence_own_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let inside = INSIDE.try_with(Cell::get).unwrap_or(false);
+            let worker = std::thread::current().name().is_some_and(|name| name.starts_with("qaio-"));
+            if !inside && !worker {
+                previous(info);
+            }
+        }));
+    });
+}
+
+/// Whether this process is a fork of the one that first called us: its threads are gone, so waiting for them would hang.
+pub(crate) fn is_forked() -> bool {
+    static PROCESS: AtomicU32 = AtomicU32::new(0);
+    let current = std::process::id();
+    match PROCESS.compare_exchange(0, current, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => false,
+        Err(first) => first != current,
+    }
+}
+
+fn forked() -> Error {
+    let message = "this process is a fork of one that used qaio, and its threads did not survive that; call exec, or load \
+                   the model after the fork only";
+    Error::new(ErrorKind::Forked, message)
+}
+
+// ---- handles ----
+
+/// The first field of every handle: tells a live handle from a freed one or one of another type, as far as that can be
+/// told by looking.
+pub(crate) struct Tag(AtomicU32);
+
+impl Tag {
+    pub(crate) fn of<T: Handle>() -> Self {
+        Self(AtomicU32::new(T::TAG))
+    }
+}
+
+impl Drop for Tag {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
+
+/// An opaque type that C holds by pointer and owns until it frees it.
+pub(crate) trait Handle: Sized {
+    /// The name in C.
+    const NAME: &'static str;
+    /// A number that no other type has.
+    const TAG: u32;
+    /// Where the [`Tag`] is.
+    const TAG_OFFSET: usize;
+}
+
+macro_rules! handle {
+    ($type:ident, $tag:literal) => {
+        impl $crate::ffi::boundary::Handle for $type {
+            const NAME: &'static str = stringify!($type);
+            const TAG: u32 = u32::from_be_bytes(*$tag);
+            const TAG_OFFSET: usize = std::mem::offset_of!($type, tag);
+        }
+    };
+}
+pub(crate) use handle;
+
+const _: () = assert!(offset_of!(Tag, 0) == 0);
+
+/// Gives a handle to C, which owns it from here on.
+pub(crate) fn give<T: Handle>(value: T) -> *mut T {
+    Box::into_raw(Box::new(value))
+}
+
+/// Takes a handle back and drops it. NULL, and anything that does not look like a live handle, is left alone; so is
+/// everything in a forked child.
+///
+/// # Safety
+/// `handle` is NULL or came from [`give`] and was not freed.
+pub(crate) unsafe fn free<T: Handle>(handle: *mut T) {
+    if handle.is_null() || is_forked() {
+        return;
+    }
+    guard_value((), || {
+        // SAFETY: as promised by the caller; `borrow` has looked at the tag.
+        unsafe {
+            borrow(handle.cast_const(), T::NAME)?;
+            drop(Box::from_raw(handle));
+        }
+        Ok(())
+    });
+}
+
+/// A handle given by C.
+///
+/// # Safety
+/// `handle` is NULL or points to readable memory; if it is a live `T`, it stays so for `'a`.
+pub(crate) unsafe fn borrow<'a, T: Handle>(handle: *const T, name: &str) -> Result<&'a T> {
+    if handle.is_null() {
+        fail!(InvalidArgument, "{name} is NULL; pass a live {}", T::NAME);
+    }
+    // SAFETY: readable, as promised; aligned, as checked first.
+    let live = handle.is_aligned() && unsafe { *handle.byte_add(T::TAG_OFFSET).cast::<u32>() } == T::TAG;
+    if !live {
+        fail!(InvalidArgument, "{name} is not a live {}; it was freed, or is a handle of another type", T::NAME);
+    }
+    // SAFETY: it has the tag of a live `T`.
+    Ok(unsafe { &*handle })
+}
+
+/// As [`borrow`], where NULL means none.
+///
+/// # Safety
+/// As [`borrow`].
+pub(crate) unsafe fn borrow_optional<'a, T: Handle>(handle: *const T, name: &str) -> Result<Option<&'a T>> {
+    if handle.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: as promised by the caller.
+    unsafe { borrow(handle, name) }.map(Some)
+}
+
+// ---- values in ----
+
+/// Text given as pointer and length.
+///
+/// # Safety
+/// `text` is NULL or points to `len` readable bytes that stay as they are for `'a`.
+pub(crate) unsafe fn text<'a>(text: *const c_char, len: usize, name: &str) -> Result<&'a str> {
+    // SAFETY: as promised by the caller.
+    let bytes = unsafe { bytes(text.cast(), len, name) }?;
+    std::str::from_utf8(bytes).map_err(|error| invalid_utf8(name, error))
+}
+
+/// Bytes given as pointer and length; NULL is fine for none.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<&'a [u8]> {
+    match (data.is_null(), len) {
+        (_, 0) => Ok(&[]),
+        (true, _) => {
+            fail!(InvalidArgument, "{name} is NULL, but its length is {len}; pass a pointer to that many bytes")
+        }
+        (false, _) if len > isize::MAX as usize => {
+            fail!(InvalidArgument, "the length of {name} is {len}, more than memory can hold; was it negative?")
+        }
+        // SAFETY: not NULL, of possible length, and readable as promised by the caller.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
+    }
+}
+
+/// A NUL-terminated string; NULL means none.
+///
+/// # Safety
+/// `string` is NULL or points to a NUL-terminated string that stays as it is for `'a`.
+pub(crate) unsafe fn string<'a>(string: *const c_char, name: &str) -> Result<Option<&'a str>> {
+    if string.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: NUL-terminated, as promised by the caller.
+    let string = unsafe { CStr::from_ptr(string) };
+    string.to_str().map(Some).map_err(|error| invalid_utf8(name, error))
+}
+
+/// Options given as JSON, or their defaults for NULL.
+///
+/// # Safety
+/// As [`string`].
+pub(crate) unsafe fn parsed<T: Default>(json: *const c_char, parse: fn(&str) -> Result<T>) -> Result<T> {
+    // SAFETY: as promised by the caller.
+    match unsafe { string(json, "options") }? {
+        None => Ok(T::default()),
+        Some(json) => parse(json),
+    }
+}
+
+fn invalid_utf8(name: &str, error: std::str::Utf8Error) -> Error {
+    let offset = error.valid_up_to();
+    Error::new(
+        ErrorKind::InvalidUtf8,
+        format!("{name} is not UTF-8: the byte at offset {offset} begins no valid character; convert it first"),
+    )
+}
+
+// ---- values out ----
+
+/// A place that C gave for a result. Checked before the work, written after it.
+pub(crate) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// # Safety
+    /// `place` is NULL or writable until the call ends.
+    pub(crate) unsafe fn new(place: *mut T, name: &str) -> Result<Self> {
+        // SAFETY: as promised by the caller.
+        match unsafe { Self::optional(place, name)? } {
+            Some(out) => Ok(out),
+            None => fail!(InvalidArgument, "{name} is NULL; pass a place for the result"),
+        }
+    }
+
+    /// As [`new`](Self::new), where NULL means that the result is not wanted.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new).
+    pub(crate) unsafe fn optional(place: *mut T, name: &str) -> Result<Option<Self>> {
+        if place.is_null() {
+            return Ok(None);
+        }
+        if !place.is_aligned() {
+            fail!(InvalidArgument, "{name} is not aligned; pass the address of a variable of its type");
+        }
+        Ok(Some(Self(place)))
+    }
+
+    /// Hands the result out.
+    pub(crate) fn set(self, value: T) {
+        // SAFETY: not NULL and aligned, as checked in `optional`; writable, as its caller promised.
+        unsafe { self.0.write(value) }
+    }
+}
+
+/// Text that a handle owns and C reads: UTF-8 with a NUL after it.
+pub(crate) struct OwnedText(Vec<u8>);
+
+impl OwnedText {
+    pub(crate) fn new(text: &str) -> Self {
+        let mut bytes = Vec::with_capacity(text.len() + 1);
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        Self(bytes)
+    }
+
+    /// The pointer for C, and the length without the NUL into `len` if that is wanted.
+    ///
+    /// # Safety
+    /// As [`Out::optional`].
+    pub(crate) unsafe fn give(&self, len: *mut usize) -> Result<*const c_char> {
+        // SAFETY: as promised by the caller.
+        if let Some(len) = unsafe { Out::optional(len, "len")? } {
+            len.set(self.0.len() - 1);
+        }
+        Ok(self.0.as_ptr().cast())
+    }
+}

@@ -1,0 +1,98 @@
+//! The process's model with its two roles.
+
+use super::classify::Classifier;
+use super::instance::{self, Identity};
+use super::reply::Assistant;
+use super::{LoadOptions, Polarity, prompt};
+use crate::engine::{CancelToken, Engine, EngineOptions, Info, Interrupt, Message, Role, Source};
+use crate::error::{Error, ErrorKind, Result};
+use std::hash::{DefaultHasher, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A loaded model: weights, tokenizer, configuration and the two roles. Immutable; shared by all threads.
+///
+/// One per process: loading what is loaded already gives the same one again.
+pub struct Model {
+    pub(crate) engine: Engine,
+    pub(crate) analyst: Classifier,
+    pub(crate) assistant: Assistant,
+}
+
+impl Model {
+    /// Loads the model at `path` (a Hugging Face directory or a GGUF file), or the built-in one.
+    ///
+    /// # Errors
+    /// `ModelConflict` while another model is held; those of [`Engine::load`]; those of the options.
+    pub fn load(path: Option<&Path>, options: &LoadOptions, cancel: Option<CancelToken>) -> Result<Arc<Self>> {
+        match path {
+            None => Self::get(Identity::Builtin, builtin()?, options, cancel),
+            Some(path) => {
+                let canonical = path.canonicalize().map_err(|_| {
+                    let message = format!("{} does not exist; check the path", path.display());
+                    Error::new(ErrorKind::NotFound, message)
+                })?;
+                Self::get(Identity::Path(canonical), Source::Path(path.to_owned()), options, cancel)
+            }
+        }
+    }
+
+    /// Loads a GGUF file whose bytes are `data`; they are copied.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_memory(data: &[u8], options: &LoadOptions, cancel: Option<CancelToken>) -> Result<Arc<Self>> {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(data);
+        let identity = Identity::Memory(data.len(), hasher.finish());
+        Self::get(identity, Source::Memory(data.into()), options, cancel)
+    }
+
+    /// Facts about the model.
+    pub fn info(&self) -> Info {
+        self.engine.info()
+    }
+
+    /// The engine beneath, for what the roles do not offer.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn get(
+        identity: Identity,
+        source: Source,
+        options: &LoadOptions,
+        cancel: Option<CancelToken>,
+    ) -> Result<Arc<Self>> {
+        options.check()?;
+        let interrupt = options.interrupt(cancel);
+        instance::get_or_load(identity, options, &interrupt, || Self::read(&source, options, &interrupt))
+    }
+
+    fn read(source: &Source, options: &LoadOptions, interrupt: &Interrupt) -> Result<Self> {
+        let engine_options = EngineOptions {
+            precision: options.precision.unwrap_or_default(),
+            threads: options.threads,
+            context: options.context,
+        };
+        let engine = Engine::load(source, &engine_options, interrupt)?;
+        let labels = Polarity::ALL.map(Polarity::label);
+        let system = Message::new(Role::System, prompt::ANALYST);
+        let analyst = Classifier::new(&engine, system, prompt::ANALYST_FRAME[0], &labels)?;
+        let assistant = Assistant::new(&engine)?;
+        let info = engine.info();
+        log::info!("loaded {}: {} parameters, {}, {} threads", info.name, info.parameters, info.format, info.threads);
+        Ok(Self { engine, analyst, assistant })
+    }
+}
+
+#[cfg(feature = "builtin-model")]
+fn builtin() -> Result<Source> {
+    Ok(Source::Static { name: "qaio-mini", data: crate::builtin::MODEL })
+}
+
+#[cfg(not(feature = "builtin-model"))]
+fn builtin() -> Result<Source> {
+    let message = "this build carries no built-in model; give the path of one, or build with the feature builtin-model";
+    Err(Error::new(ErrorKind::NotFound, message))
+}

@@ -1,0 +1,169 @@
+//! The assistant's answer.
+
+use super::{Model, Polarity, ReplyOptions, Sentiment, Usage, classify, prompt, text};
+use crate::engine::{CancelToken, Engine, Interrupt, Kv, Message, Request, Role, StopReason};
+use crate::error::Result;
+use once_cell::sync::OnceCell;
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Gets a reply's text in pieces of whole code points; `Break` ends the reply.
+pub type OnPiece<'a> = dyn FnMut(&str) -> ControlFlow<()> + 'a;
+
+/// A reply.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What the assistant says.
+    pub text: String,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+impl Reply {
+    /// As a JSON object.
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Json<'a> {
+            text: &'a str,
+            stop_reason: &'static str,
+            usage: Usage,
+        }
+        let json = Json { text: &self.text, stop_reason: self.stop_reason.name(), usage: self.usage };
+        serde_json::to_string(&json).expect("plain data")
+    }
+}
+
+/// A sentiment and the reply to it.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// What the message felt like.
+    pub sentiment: Sentiment,
+    /// The answer.
+    pub reply: Reply,
+}
+
+/// The assistant's role: its instructions are prefilled once and shared by all replies.
+pub(crate) struct Assistant {
+    head: Vec<u32>,
+    primed: OnceCell<Kv>,
+}
+
+impl Assistant {
+    pub(crate) fn new(engine: &Engine) -> Result<Self> {
+        let system = Message::new(Role::System, prompt::ASSISTANT);
+        let head = engine.markup().head(engine.tokenizer(), &[system], Role::User, "")?;
+        Ok(Self { head, primed: OnceCell::new() })
+    }
+
+    /// A KV that begins with the role's instructions.
+    pub(crate) fn kv(&self, engine: &Engine, interrupt: &Interrupt) -> Result<Kv> {
+        classify::primed(&self.primed, engine, &self.head, interrupt)
+    }
+}
+
+impl Model {
+    /// Replies to `text` with `sentiment` in mind; without one it is found first.
+    ///
+    /// # Errors
+    /// `EmptyText`, `ContextOverflow`, `InvalidOption`; `Cancelled` and `DeadlineExceeded` before the first token
+    /// (later the reply ends with that reason instead).
+    pub fn reply(
+        &self,
+        text: &str,
+        sentiment: Option<&Sentiment>,
+        options: &ReplyOptions,
+        cancel: Option<CancelToken>,
+        on_piece: &mut OnPiece,
+    ) -> Result<Reply> {
+        options.check()?;
+        text::check(text)?;
+        let interrupt = options.interrupt(cancel);
+        match sentiment {
+            Some(sentiment) => self.reply_until(text, sentiment.mood(), options, &interrupt, on_piece),
+            None => {
+                let sentiment = self.sentiment_until(text, &options.for_sentiment(), &interrupt)?;
+                self.reply_until(text, sentiment.mood(), options, &interrupt, on_piece)
+            }
+        }
+    }
+
+    /// Sentiment and reply in one call. `on_sentiment` is called before the first piece of the reply.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn turn(
+        &self,
+        text: &str,
+        options: &ReplyOptions,
+        cancel: Option<CancelToken>,
+        on_sentiment: &mut dyn FnMut(&Sentiment) -> ControlFlow<()>,
+        on_piece: &mut OnPiece,
+    ) -> Result<Turn> {
+        options.check()?;
+        let interrupt = options.interrupt(cancel);
+        let started = Instant::now();
+        let sentiment = self.sentiment_until(text, &options.for_sentiment(), &interrupt)?;
+        let reply = match on_sentiment(&sentiment) {
+            ControlFlow::Break(()) => Reply::unsaid(started),
+            ControlFlow::Continue(()) => self.reply_until(text, sentiment.mood(), options, &interrupt, on_piece)?,
+        };
+        Ok(Turn { sentiment, reply })
+    }
+
+    fn reply_until(
+        &self,
+        text: &str,
+        mood: Option<Polarity>,
+        options: &ReplyOptions,
+        interrupt: &Interrupt,
+        on_piece: &mut OnPiece,
+    ) -> Result<Reply> {
+        let messages = |text: &str| {
+            let system = Message::new(Role::System, prompt::ASSISTANT);
+            vec![system, Message::new(Role::User, prompt::with_mood(text, mood))]
+        };
+        let prompt = text::prompt(&self.engine, text, options.truncate, self.room(options), &messages)?;
+        let mut kv = self.assistant.kv(&self.engine, interrupt)?;
+        self.answer(&mut kv, &prompt, options, interrupt, on_piece)
+    }
+
+    /// Generates the assistant's answer to `prompt`.
+    pub(crate) fn answer(
+        &self,
+        kv: &mut Kv,
+        prompt: &[u32],
+        options: &ReplyOptions,
+        interrupt: &Interrupt,
+        on_piece: &mut OnPiece,
+    ) -> Result<Reply> {
+        let started = Instant::now();
+        let request = Request {
+            prompt,
+            sampling: options.sampling(self.engine.sampling()),
+            max_tokens: options.max_tokens,
+            stop: &options.stop,
+        };
+        let generated = self.engine.generate(kv, &request, interrupt, on_piece)?;
+        let usage = Usage::new(generated.prefill, generated.tokens.len(), started);
+        Ok(Reply { text: generated.text, stop_reason: generated.stop_reason, usage })
+    }
+
+    /// Tokens of the context that a prompt must leave for the reply: what is asked for, but at most half of it all.
+    pub(crate) fn room(&self, options: &ReplyOptions) -> usize {
+        match options.truncate {
+            true => options.max_tokens.min(self.engine.context() / 2),
+            false => 1,
+        }
+    }
+}
+
+impl Reply {
+    /// No reply, because the callback stopped the turn at its sentiment.
+    pub(crate) fn unsaid(started: Instant) -> Self {
+        let usage = Usage::new(Default::default(), 0, started);
+        Self { text: String::new(), stop_reason: StopReason::Callback, usage }
+    }
+}

@@ -1,0 +1,125 @@
+//! A conversation: its history, and the KV of it.
+//!
+//! The history is the truth; the KV is only a cache of its beginning. Each message renders the whole conversation and
+//! computes what the KV does not hold yet, so nothing that ends early can leave the two apart.
+
+use super::{Model, OnPiece, Reply, ReplyOptions, Sentiment, SessionOptions, Turn, prompt, text};
+use crate::engine::{CancelToken, Kv, Message, Role};
+use crate::error::{ErrorKind, Result};
+use serde_json::json;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A conversation with the assistant. [`Clone`] forks it: both go on from here, sharing the KV so far.
+#[derive(Clone)]
+pub struct Session {
+    model: Arc<Model>,
+    system: String,
+    exchanges: Vec<Exchange>,
+    kv: Kv,
+}
+
+/// One message and what came of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// What the user said.
+    pub message: String,
+    /// Sentiment and reply.
+    pub turn: Turn,
+}
+
+impl Session {
+    /// A conversation without a message yet.
+    ///
+    /// # Errors
+    /// `InvalidOption`.
+    pub fn new(model: Arc<Model>, options: &SessionOptions) -> Result<Self> {
+        options.check()?;
+        let system = options.system.clone().unwrap_or_else(|| prompt::ASSISTANT.to_owned());
+        let kv = model.engine.new_kv();
+        Ok(Self { model, system, exchanges: Vec::new(), kv })
+    }
+
+    /// Says `text` and gets sentiment and reply, as [`Model::turn`] does, with the conversation so far in mind. A reply
+    /// that ended early stays in the history as far as it came; after an error the history is as before.
+    ///
+    /// # Errors
+    /// As [`Model::turn`].
+    pub fn send(
+        &mut self,
+        text: &str,
+        options: &ReplyOptions,
+        cancel: Option<CancelToken>,
+        on_sentiment: &mut dyn FnMut(&Sentiment) -> ControlFlow<()>,
+        on_piece: &mut OnPiece,
+    ) -> Result<Turn> {
+        options.check()?;
+        let interrupt = options.interrupt(cancel);
+        let started = Instant::now();
+        let model = self.model.clone();
+        let sentiment = model.sentiment_until(text, &options.for_sentiment(), &interrupt)?;
+        let reply = match on_sentiment(&sentiment) {
+            ControlFlow::Break(()) => Reply::unsaid(started),
+            ControlFlow::Continue(()) => {
+                let prompt = self.prompt(text, &sentiment, options)?;
+                if self.kv.tokens().is_empty() {
+                    self.kv = model.assistant.kv(&model.engine, &interrupt)?;
+                }
+                model.answer(&mut self.kv, &prompt, options, &interrupt, on_piece)?
+            }
+        };
+        let turn = Turn { sentiment, reply };
+        self.exchanges.push(Exchange { message: text.to_owned(), turn: turn.clone() });
+        Ok(turn)
+    }
+
+    /// The conversation so far, oldest first.
+    pub fn history(&self) -> &[Exchange] {
+        &self.exchanges
+    }
+
+    /// The history as a JSON array of messages, each with role and content; the user's also with label and score.
+    pub fn history_json(&self) -> String {
+        let messages = self.exchanges.iter().flat_map(|Exchange { message, turn }| {
+            let Turn { sentiment, reply } = turn;
+            [
+                json!({"role": "user", "content": message, "label": sentiment.polarity, "score": sentiment.score}),
+                json!({"role": "assistant", "content": reply.text, "stop_reason": reply.stop_reason.name()}),
+            ]
+        });
+        serde_json::Value::from_iter(messages).to_string()
+    }
+
+    /// Forgets the conversation; the instructions stay.
+    pub fn reset(&mut self) {
+        self.exchanges.clear();
+        self.kv = self.model.engine.new_kv();
+    }
+
+    /// The prompt of the conversation with `text` at its end, shortened as `options` allow: first the oldest exchanges
+    /// go, then the middle of the text.
+    fn prompt(&self, text: &str, sentiment: &Sentiment, options: &ReplyOptions) -> Result<Vec<u32>> {
+        let room = self.model.room(options);
+        let mut kept = &self.exchanges[..];
+        loop {
+            let render = |text: &str| self.messages(kept, text, sentiment);
+            match text::prompt(&self.model.engine, text, options.truncate && kept.is_empty(), room, &render) {
+                Err(error) if error.kind() == ErrorKind::ContextOverflow && options.truncate && !kept.is_empty() => {
+                    kept = &kept[1..];
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn messages(&self, exchanges: &[Exchange], text: &str, sentiment: &Sentiment) -> Vec<Message> {
+        let mut messages = vec![Message::new(Role::System, self.system.as_str())];
+        for Exchange { message, turn } in exchanges {
+            messages.push(Message::new(Role::User, prompt::with_mood(message, turn.sentiment.mood())));
+            messages.push(Message::new(Role::Assistant, turn.reply.text.as_str()));
+        }
+        messages.push(Message::new(Role::User, prompt::with_mood(text, sentiment.mood())));
+        messages
+    }
+}

@@ -1,0 +1,91 @@
+"""Makes qaio-mini from nothing: tokenizer, pretraining, fine-tuning, export, evaluation, model card.
+
+    python tools/mini/make.py [--data ../shared] [--work tools/mini/work] [--out src/builtin] [--from STEP]
+
+`--from` starts at a later step with what the work folder holds. Everything runs on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import torch
+
+import card
+import evaluate
+import export
+import tokenizer as bpe
+from mixture import Mixture, prefixes
+from model import Config, Qwen2
+from rows import part
+from tokenizer import Chat
+from train import Stage, run
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = ("tokenizer", "pretrain", "finetune", "export", "evaluate")
+PRETRAIN = Stage("pretrain", epochs=2, rate=4e-3, dropout=0.0, decay=0.4, floor=0.3)
+FINETUNE = Stage("finetune", epochs=7, rate=2e-3, dropout=0.15, decay=0.8, floor=0.0)
+
+
+def _save(model: Qwen2, figures: dict[str, float], path: Path) -> None:
+    torch.save({"model": model.state_dict(), "figures": figures}, path)
+
+
+def _load(model: Qwen2, path: Path) -> None:
+    model.load_state_dict(torch.load(path)["model"])
+
+
+def main() -> None:
+    """Parse the command line and run the steps."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared", help="folder with data/dialogue and data/goemotions")
+    parser.add_argument("--work", type=Path, default=Path(__file__).parent / "work", help="checkpoints")
+    parser.add_argument("--out", type=Path, default=ROOT / "src" / "builtin", help="where the model and its card go")
+    parser.add_argument("--from", dest="first", choices=STEPS, default=STEPS[0], help="first step to run")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    todo = STEPS[STEPS.index(options.first):]
+    work: Path = options.work
+    work.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(7)
+    random.seed(7)
+
+    if "tokenizer" in todo:
+        bpe.train(Mixture(None, options.data).tokenizer_texts()).save(str(work / "tokenizer.json"))
+    chat = Chat.load(work / "tokenizer.json")
+    mixture = Mixture(chat, options.data)
+    heads = prefixes(chat)
+    model = Qwen2(Config())
+    print(f"{model.parameter_count():,} parameters; rows: {len(mixture.main)} corpus, {len(mixture.extra)} extra, "
+          f"{len(mixture.emotions)} emotions, {len(mixture.zh)} + {len(mixture.en)} conversations", flush=True)
+
+    check = part(mixture.known, "validation")
+
+    def report(epoch: int) -> None:
+        print(f"  validation after epoch {epoch}: {evaluate.accuracy(model, chat, check)}", flush=True)
+
+    if "pretrain" in todo:
+        figures = run(model, PRETRAIN, heads, mixture.pretraining, chat.end, report)
+        _save(model, figures, work / "pretrained.pt")
+    if "finetune" in todo:
+        _load(model, work / "pretrained.pt")
+        figures = run(model, FINETUNE, heads, mixture.finetuning, chat.end, report)
+        _save(model, figures, work / "finetuned.pt")
+    if "export" in todo:
+        _load(model, work / "finetuned.pt")
+        export.write(model, work / "tokenizer.json", options.out / "qaio-mini.gguf")
+        print("exported; largest difference from transformers:", export.check(options.out / "qaio-mini.gguf"))
+    if "evaluate" in todo:
+        training = {name: torch.load(work / f"{name}.pt")["figures"] for name in ("pretrained", "finetuned")}
+        result = evaluate.evaluate(options.out / "qaio-mini.gguf", work / "tokenizer.json")
+        (work / "evaluation.json").write_text(json.dumps(result, ensure_ascii=False, indent=1))
+        card.write(result, training, options.out / "MODEL_CARD.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Which examples an epoch is made of, in each of the two stages."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from pathlib import Path
+from typing import TypeVar
+
+import outside
+from augment import sentiment_text
+from packing import Example, conversation, labelled
+from prompts import REPLY_SYSTEM, SENTIMENT_SYSTEM, reply_user, sentiment_user
+from rows import EXTRA_FILES, NEGATIVE, NEUTRAL, POSITIVE, Row, dedupe, part, read_corpus
+from tokenizer import Chat
+
+SHARE = {POSITIVE: 0.96, NEUTRAL: 0.5, NEGATIVE: 0.04}
+LABEL_WEIGHT = 6.0
+#: Examples by role; a role's examples share its system prompt.
+Epoch = dict[str, list[Example]]
+T = TypeVar("T")
+
+
+def prefixes(chat: Chat) -> dict[str, list[int]]:
+    """Each role's constant head."""
+    return {"sentiment": chat.system(SENTIMENT_SYSTEM), "reply": chat.system(REPLY_SYSTEM)}
+
+
+class Mixture:
+    """All training rows, ready to be drawn epoch by epoch. Held-out and validation rows never enter."""
+
+    def __init__(self, chat: Chat, data: Path, seed: int = 7) -> None:
+        self.chat = chat
+        self.rng = random.Random(seed)
+        everything = dedupe(read_corpus() + read_corpus(EXTRA_FILES))
+        self.known = everything
+        train = part(everything, "train")
+        self.main = [r for r in train if r.source not in EXTRA_FILES]
+        self.extra = [r for r in train if r.source in EXTRA_FILES]
+        taken = {r.text for r in everything}
+        self.emotions = [r for r in dedupe(outside.goemotions(data)) if r.text not in taken]
+        self.zh = outside.smilechat(data)
+        self.en = outside.persona_chat(data)
+
+    def _labels(self, rows: list[Row], weight: float = LABEL_WEIGHT) -> list[Example]:
+        alike = defaultdict(list)
+        for row in rows:
+            alike[row.lang, row.sentiment].append(row)
+        yes, no = self.chat.label(POSITIVE), self.chat.label(NEGATIVE)
+        made = []
+        for row in rows:
+            text = sentiment_text(row, alike[row.lang, row.sentiment], self.rng)
+            lighter = 0.6 if row.sentiment == NEUTRAL else 1.0
+            made.append(labelled(self.chat, sentiment_user(text), yes, no, SHARE[row.sentiment], weight * lighter))
+        return made
+
+    def _mood(self, row: Row) -> str | None:
+        """The marker a reply is trained with: the row's own mood, or for neutral rows mostly none."""
+        if row.sentiment == NEUTRAL:
+            return self.rng.choice((POSITIVE, NEGATIVE)) if self.rng.random() < 0.3 else None
+        return row.sentiment if self.rng.random() < 0.9 else None
+
+    def _replies(self, rows: list[Row], user_weight: float) -> list[Example]:
+        """Single turns, and for a part of the rows conversations of two to four turns in one language."""
+        rows = [r for r in rows if r.reply]
+        self.rng.shuffle(rows)
+        made, waiting = [], defaultdict(list)
+        for row in rows:
+            turn = (reply_user(row.text, self._mood(row)), row.reply)
+            if self.rng.random() < 0.7:
+                made.append(conversation(self.chat, [turn], user_weight))
+                continue
+            waiting[row.lang].append(turn)
+            if len(waiting[row.lang]) >= self.rng.choice((2, 2, 3, 4)):
+                made.append(conversation(self.chat, waiting.pop(row.lang), user_weight))
+        return made
+
+    def pretraining(self) -> Epoch:
+        """Fluency: half of the dialogue and emotion sets an epoch, and the main corpus in both roles."""
+        talk = [conversation(self.chat, turns, 0.5) for turns in self._some(self.zh, 7000) + self._some(self.en, 3000)]
+        return {
+            "reply": self._shuffled(talk + self._replies(self.main, 0.5)),
+            "sentiment": self._shuffled(self._labels(self._some(self.emotions, 4500) + self.main)),
+        }
+
+    def finetuning(self) -> Epoch:
+        """The product: every corpus row in both roles, a little of the dialogue and emotion sets against forgetting."""
+        talk = [conversation(self.chat, turns) for turns in self._some(self.zh, 400) + self._some(self.en, 200)]
+        emotions = self._some(self.emotions, 1500)
+        own = self.main + self.extra
+        return {
+            "reply": self._shuffled(talk + self._replies(own, 0.1)),
+            "sentiment": self._shuffled(self._labels(own) + self._labels(self.main) + self._labels(emotions, 3.0)),
+        }
+
+    def _some(self, items: list[T], count: int) -> list[T]:
+        return self.rng.sample(items, min(count, len(items)))
+
+    def _shuffled(self, examples: list[Example]) -> list[Example]:
+        self.rng.shuffle(examples)
+        return examples
+
+    def tokenizer_texts(self) -> list[str]:
+        """What the tokenizer learns from: the main corpus three times, the dialogue sets, the emotion set."""
+        own = [text for r in self.main for text in (r.text, r.reply)]
+        talk = [line for turns in self.zh + self.en for turn in turns for line in turn]
+        return own * 3 + talk + [r.text for r in self.emotions]
