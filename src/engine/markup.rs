@@ -92,9 +92,13 @@ impl Markup {
     /// Those of [`Tokenizer::encode`].
     pub fn prompt(&self, tokenizer: &Tokenizer, messages: &[Message]) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
-        for message in messages {
+        for Message { role, content } in messages {
+            let said = match role {
+                Role::Assistant if !self.no_thought.is_empty() => without_thought(content),
+                _ => content,
+            };
             ids.push(self.im_start);
-            ids.extend(tokenizer.encode(&format!("{}\n{}", message.role.name(), message.content))?);
+            ids.extend(tokenizer.encode(&format!("{}\n{said}", role.name()))?);
             ids.push(self.im_end);
             ids.extend(&self.newline);
         }
@@ -114,5 +118,13 @@ impl Markup {
         ids.truncate(ids.len() - self.no_thought.len() - self.assistant.len());
         ids.extend(tokenizer.encode(&format!("{}\n{opening}", role.name()))?);
         Ok(ids)
+    }
+}
+
+/// What a reasoning model said, without what it thought before: past thoughts are not shown to it again.
+fn without_thought(content: &str) -> &str {
+    match content.rsplit_once("</think>") {
+        Some((_, said)) => said.trim_start_matches('\n'),
+        None => content,
     }
 }

@@ -333,3 +333,68 @@ impl OwnedText {
         Ok(self.0.as_ptr().cast())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn message() -> String {
+        // SAFETY: the library's own NUL-terminated text.
+        unsafe { CStr::from_ptr(last_error()) }.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_panic_inside_comes_back_as_a_status_with_its_text() {
+        let value = 42;
+        assert_eq!(guard(|| panic!("the answer is {value}")), qaio_status::Internal);
+        assert!(message().contains("the answer is 42"), "{}", message());
+        assert_eq!(guard(|| panic!("plain")), qaio_status::Internal);
+        assert!(message().contains("plain"));
+        assert_eq!(guard(|| std::panic::panic_any(7)), qaio_status::Internal);
+        assert_eq!(guard(|| Ok(())), qaio_status::Ok);
+        assert_eq!(message(), "");
+        assert_eq!(guard_value(5, || panic!("hidden")), 5);
+    }
+
+    #[test]
+    fn a_panic_in_the_pool_comes_back_too() {
+        let status = guard(|| {
+            let pool = rayon::ThreadPoolBuilder::new().thread_name(|i| format!("qaio-{i}")).build().unwrap();
+            pool.install(|| panic!("from a worker"))
+        });
+        assert_eq!(status, qaio_status::Internal);
+        assert!(message().contains("from a worker"));
+    }
+
+    /// Run as a process of its own by the test below.
+    #[test]
+    fn silent_child() {
+        if std::env::var_os("QAIO_TEST_SILENT_CHILD").is_some() {
+            a_panic_inside_comes_back_as_a_status_with_its_text();
+            a_panic_in_the_pool_comes_back_too();
+        }
+    }
+
+    #[test]
+    fn panics_inside_print_nothing() {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "ffi::boundary::tests::silent_child", "--nocapture", "--test-threads=1"])
+            .env("QAIO_TEST_SILENT_CHILD", "1")
+            .output()
+            .unwrap();
+        assert!(child.status.success());
+        let printed = [child.stdout, child.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert!(printed.contains("1 passed"), "{printed}");
+        for text in ["panicked", "the answer", "plain", "from a worker"] {
+            assert!(!printed.contains(text), "{printed}");
+        }
+    }
+
+    #[test]
+    fn a_nul_in_a_message_does_not_cut_it() {
+        guard(|| fail!(InvalidOption, "key \"a\0b\" is odd"));
+        assert_eq!(message(), "key \"ab\" is odd");
+    }
+}

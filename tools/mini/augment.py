@@ -11,7 +11,7 @@ _END = "。.!！~～…"
 
 
 def vary(text: str, rng: random.Random) -> str:
-    """Sometimes lower case, no final mark, another final mark, or a character lost or doubled in a longer text."""
+    """Sometimes lower case, no final mark or another one, or a character lost in a longer text."""
     if rng.random() < 0.15:
         text = text.lower()
     if rng.random() < 0.25 and text[-1] in _END and len(text) > 2:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+import card
+import export
 from model import Qwen2
 from packing import labelled, rows_of, tensors
 from prompts import REPLY_SYSTEM, SENTIMENT_SYSTEM, reply_user, sentiment_user
@@ -23,6 +25,8 @@ from tokenizer import Chat
 
 #: A score under this is "unsure", and the reply then gets no mood.
 UNSURE = 0.6
+#: The repetition penalty written into the file.
+PENALTY = export.SAMPLING["penalty_repeat"]
 DEMO = (
     ("终于把bug修完了，感觉整个人都轻松了！", POSITIVE),
     ("项目延期了，客户又要投诉，压力好大。", NEGATIVE),
@@ -60,15 +64,16 @@ def accuracy(model: Qwen2, chat: Chat, rows: list[Row]) -> dict[str, float]:
 
 
 @torch.no_grad()
-def reply(model: Qwen2, chat: Chat, turns: list[tuple[str, str]], user: str, penalty: float = 1.1, limit: int = 80) -> tuple[str, bool]:
-    """Greedy answer to `user` after earlier `turns`; also whether it ended by itself. The repetition penalty is Hugging Face's."""
+def reply(model: Qwen2, chat: Chat, turns: list[tuple[str, str]], user: str,
+          penalty: float = PENALTY, limit: int = 80) -> tuple[str, bool]:
+    """Greedy answer to `user` after earlier `turns`; also whether it ended by itself. Hugging Face's repetition penalty."""
     ids = chat.system(REPLY_SYSTEM)
     for earlier, answer in turns:
         ids += chat.user(earlier) + chat.answer(answer) + chat.newline
     ids += chat.user(user)
     begun = len(ids)
     while len(ids) - begun < limit:
-        logits = model(torch.tensor([ids]))[0, -1]
+        logits = model.last(torch.tensor([ids]))[0]
         seen = torch.tensor(sorted(set(ids)))
         old = logits[seen]
         logits[seen] = torch.where(old > 0, old / penalty, old * penalty)
@@ -134,12 +139,10 @@ def _turn(model: Qwen2, chat: Chat, text: str, true: str) -> dict[str, object]:
 
 def evaluate(gguf: Path, tokenizer: Path | None = None, samples: int = 10) -> dict[str, object]:
     """Everything the card shows. The tokenizer is rebuilt from the GGUF file unless a tokenizer.json is given."""
-    import export
-
     model = export.read(gguf)
     chat = Chat.load(tokenizer) if tokenizer else export.read_tokenizer(gguf)
     held = part(dedupe(read_corpus() + read_corpus(EXTRA_FILES)), "held_out")
-    result: dict[str, object] = {"parameters": model.parameter_count(), "bytes": gguf.stat().st_size, "sentiment": {},
+    result: dict[str, object] = {"parameters": model.parameter_count(), "bytes": gguf.stat().st_size, "penalty": PENALTY, "sentiment": {},
                                  "extra": {}, "replies": {}}
     for lang in ("zh", "en"):
         own = [r for r in held if r.lang == lang and r.source not in EXTRA_FILES]
@@ -157,8 +160,6 @@ def evaluate(gguf: Path, tokenizer: Path | None = None, samples: int = 10) -> di
 
 def main() -> None:
     """Print the result as JSON and as a table; with --card write the figures into the card."""
-    import card
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("gguf", type=Path)
     parser.add_argument("--card", type=Path, help="card whose figures are written anew")

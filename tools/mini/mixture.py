@@ -1,9 +1,10 @@
-"""Which examples an epoch is made of, in each of the two stages."""
+"""Which examples an epoch is made of, in each of the three stages."""
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from packing import Example, conversation, labelled
 from prompts import REPLY_SYSTEM, SENTIMENT_SYSTEM, reply_user, sentiment_user
 from rows import EXTRA_FILES, NEGATIVE, NEUTRAL, POSITIVE, Row, dedupe, part, read_corpus
 from tokenizer import Chat
+from topics import Topics
 
 SHARE = {POSITIVE: 0.96, NEUTRAL: 0.5, NEGATIVE: 0.04}
 LABEL_WEIGHT = 6.0
@@ -31,6 +33,7 @@ class Mixture:
 
     def __init__(self, chat: Chat, data: Path, seed: int = 7) -> None:
         self.chat = chat
+        self.topics = Topics()
         self.rng = random.Random(seed)
         everything = dedupe(read_corpus() + read_corpus(EXTRA_FILES))
         self.known = everything
@@ -76,7 +79,7 @@ class Mixture:
         return made
 
     def pretraining(self) -> Epoch:
-        """Fluency: half of the dialogue and emotion sets an epoch, and the main corpus in both roles."""
+        """Fluency: a part of the dialogue and emotion sets, and the main corpus in both roles."""
         talk = [conversation(self.chat, turns, 0.5) for turns in self._some(self.zh, 7000) + self._some(self.en, 3000)]
         return {
             "reply": self._shuffled(talk + self._replies(self.main, 0.5)),
@@ -85,12 +88,22 @@ class Mixture:
 
     def finetuning(self) -> Epoch:
         """The product: every corpus row in both roles, a little of the dialogue and emotion sets against forgetting."""
-        talk = [conversation(self.chat, turns) for turns in self._some(self.zh, 400) + self._some(self.en, 200)]
-        emotions = self._some(self.emotions, 1500)
+        talk = [conversation(self.chat, turns) for turns in self._some(self.zh, 250) + self._some(self.en, 150)]
+        emotions = self._some(self.emotions, 800)
         own = self.main + self.extra
         return {
             "reply": self._shuffled(talk + self._replies(own, 0.1)),
-            "sentiment": self._shuffled(self._labels(own) + self._labels(self.main) + self._labels(emotions, 3.0)),
+            "sentiment": self._shuffled(self._labels(own) + self._labels(emotions, 3.0)),
+        }
+
+    def polishing(self) -> Epoch:
+        """Labels as before; replies by topic, also for some rows that have no reply of their own."""
+        emotions = self._some(self.emotions, 600)
+        rows = self._some(self.main, 1250) + self._some(self.extra, 400) + self._some(self.emotions, 250)
+        replies = [replace(row, reply=self.topics.reply(row, self.rng)) for row in rows]
+        return {
+            "reply": self._shuffled(self._replies(replies, 0.0)),
+            "sentiment": self._shuffled(self._labels(self.main + self.extra) + self._labels(emotions, 3.0)),
         }
 
     def _some(self, items: list[T], count: int) -> list[T]:

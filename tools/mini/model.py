@@ -131,11 +131,18 @@ class Qwen2(nn.Module):
         """[.., hidden] to [.., vocab]."""
         return states @ self.embed_tokens.weight.T
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Plain causal logits: [batch, tokens] to [batch, tokens, vocab]."""
+    def _causal(self, ids: Tensor) -> Tensor:
         t = ids.shape[1]
         mask = torch.full((t, t), float("-inf")).triu(1)[None, None]
-        return self.logits(self.hidden(ids, torch.arange(t)[None].expand_as(ids), mask))
+        return self.hidden(ids, torch.arange(t)[None].expand_as(ids), mask)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Plain causal logits: [batch, tokens] to [batch, tokens, vocab]."""
+        return self.logits(self._causal(ids))
+
+    def last(self, ids: Tensor) -> Tensor:
+        """Logits after the last token: [batch, tokens] to [batch, vocab]."""
+        return self.logits(self._causal(ids)[:, -1])
 
     def parameter_count(self) -> int:
         """Parameters, the tied embedding counted once."""

@@ -98,7 +98,7 @@ def rows_of(prefix: list[int], examples: list[Example], length: int) -> list[_Op
     return full + opened
 
 
-def batches(rows: list[_Open], size: int, length: int, rng: random.Random) -> list[list[_Open]]:
+def batches(rows: list[_Open], size: int, rng: random.Random) -> list[list[_Open]]:
     """Shuffled rows in groups of `size`; the last, smaller group is dropped unless it is the only one."""
     rng.shuffle(rows)
     groups = [rows[i:i + size] for i in range(0, len(rows), size)]

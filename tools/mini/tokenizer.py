@@ -17,22 +17,38 @@ _SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 
 
-def train(texts: list[str]) -> Tokenizer:
-    """Learn the merges from `texts`; the same texts give the same tokenizer."""
-    tokenizer = Tokenizer(models.BPE(byte_fallback=False))
+def _shell(model: models.BPE) -> Tokenizer:
+    """A BPE model inside Qwen2's normaliser, pre-tokenizer and decoder."""
+    tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(_SPLIT), "isolated", invert=False),
         pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False),
     ])
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - len(CONTROL), show_progress=False, min_frequency=2,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
-    tokenizer.train_from_iterator(texts + list(WHOLE) * 3000, trainer)
+    return tokenizer
+
+
+def _finish(tokenizer: Tokenizer) -> Tokenizer:
+    """Add the control tokens and check the labels."""
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in CONTROL])
     for word in WHOLE:
         assert len(tokenizer.encode(word).ids) == 1, f"{word} is not one token"
     return tokenizer
+
+
+def build(vocab: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
+    """The tokenizer of a known vocabulary (without control tokens) and merges."""
+    return _finish(_shell(models.BPE(vocab, merges)))
+
+
+def train(texts: list[str]) -> Tokenizer:
+    """Learn the merges from `texts`; the same texts give the same tokenizer."""
+    tokenizer = _shell(models.BPE())
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - len(CONTROL), show_progress=False, min_frequency=2,
+                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
+    tokenizer.train_from_iterator(texts + list(WHOLE) * 3000, trainer)
+    return _finish(tokenizer)
 
 
 class Chat:

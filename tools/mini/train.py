@@ -16,12 +16,12 @@ from model import Qwen2
 from packing import batches, rows_of, tensors
 
 LENGTH = 256
-ROWS = 16
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage's settings. The rate warms up, stays, and goes linearly to `floor` over the last `decay` of the steps."""
+    """One stage's settings. The rate warms up, stays, and goes linearly to `floor` over the last `decay` of the steps;
+    a step takes `rows` packed rows."""
 
     name: str
     epochs: int
@@ -29,6 +29,7 @@ class Stage:
     dropout: float
     decay: float
     floor: float
+    rows: int
     weight_decay: float = 0.1
 
 
@@ -85,7 +86,7 @@ def run(model: Qwen2, stage: Stage, prefixes: dict[str, list[int]], draw: Callab
     began, step, steps, tokens = time.time(), 0, 0, 0
     for epoch in range(stage.epochs):
         rows = [row for role, examples in draw().items() for row in rows_of(prefixes[role], examples, LENGTH)]
-        groups = batches(rows, ROWS, LENGTH, rng)
+        groups = batches(rows, stage.rows, rng)
         steps = steps or len(groups) * stage.epochs
         total = 0.0
         model.train()
@@ -106,7 +107,7 @@ def run(model: Qwen2, stage: Stage, prefixes: dict[str, list[int]], draw: Callab
             step += 1
             tokens += sum(len(row.ids) for row in group)
             total += loss.item()
-            if step % 25 == 0:
+            if step % 40 == 0:
                 print(f"{stage.name} epoch {epoch + 1} step {step}/{steps} loss {loss.item():.3f} "
                       f"{tokens / (time.time() - began):.0f} tokens/s {(time.time() - began) / 60:.1f} min", flush=True)
         print(f"{stage.name} epoch {epoch + 1}: mean loss {total / len(groups):.3f}", flush=True)

@@ -1,0 +1,19 @@
+//! Loads the model that the command line names.
+
+use crate::args::ModelArgs;
+use crate::failure::Failure;
+use crate::interrupts::Interrupts;
+use crate::note;
+use qaio::Model;
+use std::sync::Arc;
+
+const DEMONSTRATION: &str =
+    "This is the built-in model, a small one for demonstration. For a real Qwen: --model PATH (see qaio --help).";
+
+pub fn model(args: &ModelArgs, interrupts: &Interrupts) -> Result<Arc<Model>, Failure> {
+    let options = args.options()?;
+    if args.model.is_none() && cfg!(feature = "builtin-model") {
+        note::hint(DEMONSTRATION);
+    }
+    Ok(interrupts.during(|cancel| Model::load(args.model.as_deref(), &options, Some(cancel)))?)
+}

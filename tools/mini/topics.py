@@ -1,0 +1,30 @@
+"""Plain replies by topic and mood: what a model of this size can say without losing its thread.
+
+`corpus/topics.jsonl` holds for each topic a pattern and a few replies per mood. The first topic whose pattern is found in
+the message, and which has a reply for its mood, gives the reply; `*` matches everything. Training on these teaches the model
+to recognise the topic and to say something whole about it. The product itself has no such table: the model writes freely.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+from rows import CORPUS, Row
+
+
+class Topics:
+    """The topics in order, patterns compiled."""
+
+    def __init__(self) -> None:
+        lines = (CORPUS / "topics.jsonl").read_text(encoding="utf-8").splitlines()
+        self.items = [(item, re.compile(item["pattern"], re.I) if item["topic"] != "*" else None)
+                      for item in map(json.loads, lines)]
+
+    def reply(self, row: Row, rng: random.Random) -> str:
+        """A reply to `row`, which must have a sentiment."""
+        for item, pattern in self.items:
+            if item["lang"] == row.lang and item[row.sentiment] and (pattern is None or pattern.search(row.text)):
+                return rng.choice(item[row.sentiment])
+        raise ValueError(f"no topic matches {row.text!r}")
