@@ -6,14 +6,15 @@ use std::fs::File;
 use std::io::ErrorKind as IoErrorKind;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A whole model file, immutable.
 #[derive(Debug)]
 pub(crate) enum Bytes {
     /// Memory-mapped; the operating system reads the pages as they are touched and may drop them again.
     Mapped(Mmap),
-    /// A copy of a caller's bytes.
-    Owned(Vec<u32>, usize),
+    /// In memory of our own.
+    Owned(Arc<Vec<u8>>),
     /// Compiled into the library.
     Static(&'static [u8]),
 }
@@ -38,17 +39,10 @@ impl Bytes {
             .map_err(|error| Error::new(ErrorKind::Io, format!("{shown} could not be mapped")).caused_by(error))
     }
 
-    /// Copies `data`.
-    pub(crate) fn copy_of(data: &[u8]) -> Result<Self> {
-        let mut words = zeroed::<u32>(data.len().div_ceil(4), "a copy of the model")?;
-        bytemuck::cast_slice_mut(&mut words)[..data.len()].copy_from_slice(data);
-        Ok(Bytes::Owned(words, data.len()))
-    }
-
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Bytes::Mapped(map) => map,
-            Bytes::Owned(words, length) => &bytemuck::cast_slice(words)[..*length],
+            Bytes::Owned(data) => data,
             Bytes::Static(data) => data,
         }
     }

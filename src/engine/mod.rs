@@ -22,6 +22,7 @@ mod source;
 mod tokenizer;
 mod utf8;
 
+pub(crate) use bytes::io_error;
 pub use config::{Config, Family};
 pub use generate::{Generated, Request, StopReason};
 pub use generation_config::GenerationConfig;

@@ -16,7 +16,7 @@ pub enum Source {
     /// A Hugging Face directory, or a GGUF file.
     Path(PathBuf),
     /// The bytes of a GGUF file.
-    Memory(Arc<[u8]>),
+    Memory(Arc<Vec<u8>>),
     /// A GGUF file compiled into the program.
     Static {
         /// What to call it.
@@ -24,6 +24,19 @@ pub enum Source {
         /// The file.
         data: &'static [u8],
     },
+}
+
+impl Source {
+    /// A copy of `data`, the bytes of a GGUF file.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn memory(data: &[u8]) -> Result<Self> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(data.len()).map_err(|_| Error::out_of_memory("a copy of the model", data.len()))?;
+        copy.extend_from_slice(data);
+        Ok(Source::Memory(Arc::new(copy)))
+    }
 }
 
 /// What reading a source gives.
@@ -49,7 +62,7 @@ impl Source {
                         .map_err(|error| error.at(path.display()))
                 }
             }
-            Source::Memory(data) => read_gguf(Bytes::copy_of(data)?, "(memory)", precision, interrupt)
+            Source::Memory(data) => read_gguf(Bytes::Owned(data.clone()), "(memory)", precision, interrupt)
                 .map_err(|error| error.at("the model in memory")),
             Source::Static { name, data } => read_gguf(Bytes::Static(data), name, precision, interrupt),
         }

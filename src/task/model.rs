@@ -4,8 +4,8 @@ use super::classify::Classifier;
 use super::instance::{self, Identity};
 use super::reply::Assistant;
 use super::{LoadOptions, Polarity, prompt};
-use crate::engine::{CancelToken, Engine, EngineOptions, Info, Interrupt, Message, Role, Source};
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::{CancelToken, Engine, EngineOptions, Info, Interrupt, Message, Role, Source, io_error};
+use crate::error::Result;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,13 +26,10 @@ impl Model {
     /// `ModelConflict` while another model is held; those of [`Engine::load`]; those of the options.
     pub fn load(path: Option<&Path>, options: &LoadOptions, cancel: Option<CancelToken>) -> Result<Arc<Self>> {
         match path {
-            None => Self::get(Identity::Builtin, builtin()?, options, cancel),
+            None => Self::get(Identity::Builtin, builtin, options, cancel),
             Some(path) => {
-                let canonical = path.canonicalize().map_err(|_| {
-                    let message = format!("{} does not exist; check the path", path.display());
-                    Error::new(ErrorKind::NotFound, message)
-                })?;
-                Self::get(Identity::Path(canonical), Source::Path(path.to_owned()), options, cancel)
+                let canonical = path.canonicalize().map_err(|error| io_error(&error, path))?;
+                Self::get(Identity::Path(canonical), || Ok(Source::Path(path.to_owned())), options, cancel)
             }
         }
     }
@@ -45,7 +42,7 @@ impl Model {
         let mut hasher = DefaultHasher::new();
         hasher.write(data);
         let identity = Identity::Memory(data.len(), hasher.finish());
-        Self::get(identity, Source::Memory(data.into()), options, cancel)
+        Self::get(identity, || Source::memory(data), options, cancel)
     }
 
     /// Facts about the model.
@@ -60,13 +57,13 @@ impl Model {
 
     fn get(
         identity: Identity,
-        source: Source,
+        source: impl FnOnce() -> Result<Source>,
         options: &LoadOptions,
         cancel: Option<CancelToken>,
     ) -> Result<Arc<Self>> {
         options.check()?;
         let interrupt = options.interrupt(cancel);
-        instance::get_or_load(identity, options, &interrupt, || Self::read(&source, options, &interrupt))
+        instance::get_or_load(identity, options, &interrupt, || Self::read(&source()?, options, &interrupt))
     }
 
     fn read(source: &Source, options: &LoadOptions, interrupt: &Interrupt) -> Result<Self> {
@@ -93,6 +90,8 @@ fn builtin() -> Result<Source> {
 
 #[cfg(not(feature = "builtin-model"))]
 fn builtin() -> Result<Source> {
-    let message = "this build carries no built-in model; give the path of one, or build with the feature builtin-model";
-    Err(Error::new(ErrorKind::NotFound, message))
+    crate::error::fail!(
+        NotFound,
+        "this build carries no built-in model; give the path of one, or build with the feature builtin-model"
+    )
 }

@@ -100,7 +100,7 @@ def figures(result: dict) -> str:
         lines.append(f"| {LANGUAGES[lang]} | " + " | ".join(counts) + " |")
     if result["extra"]:
         lines += ["", "The same on the held-out tenth of `extra.jsonl` and `lexicon.jsonl`, which is easier:", "", *_table(result["extra"])]
-    lines += ["", f"Of 80 replies to held-out messages {_percent(result['replies_ended'])} ended by themselves within 80 tokens "
+    lines += ["", f"Of {result['replies_n']} replies to held-out messages {_percent(result['replies_ended'])} ended by themselves within 80 tokens "
               f"(greedy, repetition penalty {result['penalty']}).", "", "Four messages that are not part of the training rows:", "", *_replies(result["demo"])]
     for lang, turns in result["replies"].items():
         lines += ["", f"The first {len(turns)} held-out {LANGUAGES[lang]} messages, replies as they come:", "", *_replies(turns)]

@@ -151,7 +151,8 @@ def evaluate(gguf: Path, tokenizer: Path | None = None, samples: int = 10) -> di
         if extra:
             result["extra"][lang] = _language(model, chat, extra)
         result["replies"][lang] = [_turn(model, chat, r.text, r.sentiment) for r in own[:40]]
-    result["replies_ended"] = round(sum(r["ended"] for l in ("zh", "en") for r in result["replies"][l]) / 80, 4)
+    every = [turn for turns in result["replies"].values() for turn in turns]
+    result["replies_n"], result["replies_ended"] = len(every), round(sum(t["ended"] for t in every) / len(every), 4)
     for lang in ("zh", "en"):
         result["replies"][lang] = result["replies"][lang][:samples]
     result["demo"] = [_turn(model, chat, text, true) for text, true in DEMO]

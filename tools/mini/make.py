@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS = ("tokenizer", "pretrain", "finetune", "polish", "export", "evaluate")
 PRETRAIN = Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.25, floor=0.3, rows=16)
 FINETUNE = Stage("finetune", epochs=3, rate=3e-3, dropout=0.1, decay=0.85, floor=0.5, rows=8)
-POLISH = Stage("polish", epochs=4, rate=2e-3, dropout=0.1, decay=0.9, floor=0.0, rows=8)
+POLISH = Stage("polish", epochs=3, rate=2e-3, dropout=0.1, decay=0.9, floor=0.0, rows=8)
 
 
 def _save(model: Qwen2, figures: dict[str, float], path: Path) -> None:

@@ -97,13 +97,14 @@ class Mixture:
         }
 
     def polishing(self) -> Epoch:
-        """Labels as before; replies by topic, also for some rows that have no reply of their own."""
-        emotions = self._some(self.emotions, 600)
-        rows = self._some(self.main, 1250) + self._some(self.extra, 400) + self._some(self.emotions, 250)
-        replies = [replace(row, reply=self.topics.reply(row, self.rng)) for row in rows]
+        """Labels as before; replies by topic, general ones thinned out."""
+        rows = self.main + self._some(self.extra, 700) + self._some(self.emotions, 200)
+        replies = [replace(row, reply=self.topics.reply(row, self.rng)) for row in rows
+                   if self.topics.specific(row) or self.rng.random() < 0.35]
+        own = self.main + self._some(self.extra, 1200)
         return {
-            "reply": self._shuffled(self._replies(replies, 0.0)),
-            "sentiment": self._shuffled(self._labels(self.main + self.extra) + self._labels(emotions, 3.0)),
+            "reply": self._shuffled(self._replies(self._some(replies, 1700), 0.0)),
+            "sentiment": self._shuffled(self._labels(own) + self._labels(self._some(self.emotions, 2400))),
         }
 
     def _some(self, items: list[T], count: int) -> list[T]:

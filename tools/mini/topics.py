@@ -14,6 +14,10 @@ import re
 from rows import CORPUS, Row
 
 
+#: Topics whose replies fit any message.
+GENERAL = ("*", "问", "question")
+
+
 class Topics:
     """The topics in order, patterns compiled."""
 
@@ -22,9 +26,15 @@ class Topics:
         self.items = [(item, re.compile(item["pattern"], re.I) if item["topic"] != "*" else None)
                       for item in map(json.loads, lines)]
 
+    def _match(self, row: Row) -> dict:
+        """The first topic that fits the language, the mood and the message."""
+        return next(item for item, pattern in self.items
+                    if item["lang"] == row.lang and item[row.sentiment] and (pattern is None or pattern.search(row.text)))
+
+    def specific(self, row: Row) -> bool:
+        """Whether the reply to `row` is about a topic."""
+        return self._match(row)["topic"] not in GENERAL
+
     def reply(self, row: Row, rng: random.Random) -> str:
         """A reply to `row`, which must have a sentiment."""
-        for item, pattern in self.items:
-            if item["lang"] == row.lang and item[row.sentiment] and (pattern is None or pattern.search(row.text)):
-                return rng.choice(item[row.sentiment])
-        raise ValueError(f"no topic matches {row.text!r}")
+        return rng.choice(self._match(row)[row.sentiment])

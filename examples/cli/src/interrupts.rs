@@ -3,27 +3,40 @@
 use crate::note;
 use qaio::CancelToken;
 use std::process::exit;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A Ctrl-C this soon after the work has ended by itself was meant for the work.
+const TOO_LATE: Duration = Duration::from_millis(300);
 
 /// What Ctrl-C acts on.
 pub struct Interrupts {
     token: CancelToken,
-    working: Arc<AtomicBool>,
+    phase: Arc<Mutex<Phase>>,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Idle,
+    Working,
+    EndedAt(Instant),
 }
 
 impl Interrupts {
     /// Takes Ctrl-C over from the shell's default.
     pub fn install() -> Self {
-        let interrupts = Self { token: CancelToken::new(), working: Arc::default() };
-        let (token, working) = (interrupts.token.clone(), interrupts.working.clone());
+        let interrupts = Self { token: CancelToken::new(), phase: Arc::new(Mutex::new(Phase::Idle)) };
+        let (token, phase) = (interrupts.token.clone(), interrupts.phase.clone());
         // If this fails, Ctrl-C still ends the process.
         let _ = ctrlc::set_handler(move || {
-            if working.load(Ordering::SeqCst) && !token.is_cancelled() {
-                token.cancel();
-            } else {
-                note::end_line();
-                exit(130);
+            let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
+            match phase {
+                Phase::Working if !token.is_cancelled() => token.cancel(),
+                Phase::EndedAt(when) if !token.is_cancelled() && when.elapsed() < TOO_LATE => {}
+                _ => {
+                    note::end_line();
+                    exit(130);
+                }
             }
         });
         interrupts
@@ -32,9 +45,13 @@ impl Interrupts {
     /// Does `work`, which ends early when the token that it gets is set.
     pub fn during<T>(&self, work: impl FnOnce(CancelToken) -> T) -> T {
         self.token.reset();
-        self.working.store(true, Ordering::SeqCst);
+        self.enter(Phase::Working);
         let result = work(self.token.clone());
-        self.working.store(false, Ordering::SeqCst);
+        self.enter(Phase::EndedAt(Instant::now()));
         result
+    }
+
+    fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 }

@@ -89,13 +89,8 @@ by_cpu! {
     fn dot_4x1(rows: [&[f32]; 4], x: &[f32]) -> [f32; 4] = dot_4x1_body
 }
 
-by_cpu! {
-    /// `y += a · x`.
-    pub(crate) fn add_scaled(a: f32, x: &[f32], y: &mut [f32]) = add_scaled_body
-}
-
 #[inline(always)]
-fn dot_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     tile_body::<FMA, 1, 1>([a], [b])[0][0]
 }
 
@@ -107,13 +102,6 @@ fn dot_4x2_body<const FMA: bool>(rows: [&[f32]; 4], x: [&[f32]; 2]) -> [[f32; 4]
 #[inline(always)]
 fn dot_4x1_body<const FMA: bool>(rows: [&[f32]; 4], x: &[f32]) -> [f32; 4] {
     tile_body::<FMA, 4, 1>(rows, [x])[0]
-}
-
-#[inline(always)]
-fn add_scaled_body<const FMA: bool>(a: f32, x: &[f32], y: &mut [f32]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = multiply_add::<FMA>(a, x, *y);
-    }
 }
 
 /// All dot products of `rows` with `x`. The order of operations of each is the same for any `R` and `X`.
