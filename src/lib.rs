@@ -31,6 +31,11 @@
 #[cfg(panic = "abort")]
 compile_error!("qaio turns panics into statuses at its border: build it with panic = \"unwind\"");
 
+/// The README's Rust is run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(feature = "builtin-model")]
 mod builtin;
 pub mod engine;

@@ -49,7 +49,10 @@ impl<'a> Gguf<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self> {
         let mut reader = Reader { bytes, at: 0 };
         if reader.take(4)? != MAGIC {
-            return Err(corrupt(0, "this is not a GGUF file (the first four bytes are not \"GGUF\")"));
+            return Err(corrupt(
+                0,
+                "this is not a GGUF file, which begins with \"GGUF\"; give a .gguf file or the directory of a model",
+            ));
         }
         let version = reader.u32()?;
         if !(2..=3).contains(&version) {

@@ -110,11 +110,10 @@ impl Engine {
     pub fn load(source: &Source, options: &EngineOptions, interrupt: &Interrupt) -> Result<Self> {
         interrupt.check()?;
         let pool = build_pool(options.threads)?;
-        pool.install(|| source.read(options.precision, interrupt)).and_then(|parts| {
-            let source::Parts { name, config, generation, tokenizer, markup, qwen } = parts;
-            let context = options.context.unwrap_or(config.context).min(config.context);
-            Ok(Self { name, config, generation, tokenizer, markup, qwen, pool, context })
-        })
+        let parts = pool.install(|| source.read(options.precision, interrupt))?;
+        let source::Parts { name, config, generation, tokenizer, markup, qwen } = parts;
+        let context = options.context.unwrap_or(config.context).min(config.context);
+        Ok(Self { name, config, generation, tokenizer, markup, qwen, pool, context })
     }
 
     /// Brings `kv` to exactly `prompt`, computing only what it does not hold yet (at least the last token). Returns the
@@ -195,6 +194,11 @@ impl Engine {
     /// Most tokens of a prompt and its reply together.
     pub fn context(&self) -> usize {
         self.context
+    }
+
+    /// The model's own limit, whatever it was loaded with.
+    pub fn context_limit(&self) -> usize {
+        self.config.context
     }
 
     /// Whether `token` ends a reply.

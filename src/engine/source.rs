@@ -58,8 +58,13 @@ impl Source {
                 if metadata.is_dir() {
                     read_directory(path, precision, interrupt)
                 } else {
-                    read_gguf(Bytes::map(path)?, &file_name(path), precision, interrupt)
-                        .map_err(|error| error.at(path.display()))
+                    read_gguf(
+                        Bytes::map(path)?,
+                        &path.file_stem().unwrap_or_default().to_string_lossy(),
+                        precision,
+                        interrupt,
+                    )
+                    .map_err(|error| error.at(path.display()))
                 }
             }
             Source::Memory(data) => read_gguf(Bytes::Owned(data.clone()), "(memory)", precision, interrupt)
@@ -89,7 +94,9 @@ fn read_directory(directory: &Path, precision: Precision, interrupt: &Interrupt)
 
     let checkpoint = Checkpoint::from_directory(directory, precision, interrupt)?;
     let qwen = Qwen::load(config.clone(), &checkpoint).map_err(|error| error.at(directory.display()))?;
-    Ok(Parts { name: file_name(directory), config, generation, tokenizer, markup, qwen })
+    let full = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let name = full.file_name().map_or_else(|| full.display().to_string(), |name| name.to_string_lossy().into_owned());
+    Ok(Parts { name, config, generation, tokenizer, markup, qwen })
 }
 
 fn read_gguf(file: Bytes, name: &str, precision: Precision, interrupt: &Interrupt) -> Result<Parts> {
@@ -160,8 +167,4 @@ fn read_optional_json(path: &Path) -> Result<Value> {
                 .caused_by(error)
         }),
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_stem().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

@@ -23,6 +23,7 @@ pub struct Tokenizer {
     added: HashMap<u32, Added>,
     /// The byte behind each character of a token's spelling.
     bytes: HashMap<char, u8>,
+    longest: usize,
 }
 
 struct Added {
@@ -136,7 +137,10 @@ impl Tokenizer {
             .with_decoder(None)
             .build()
             .map_err(corrupt)?;
-        Ok(Self { bpe, added, bytes: byte_alphabet() })
+        // The spelling has at least as many bytes as the token.
+        let tokens = 0..bpe.get_model().get_vocab_size() as u32;
+        let longest = tokens.filter_map(|id| bpe.get_model().id_to_token(id)).map(|spelling| spelling.len()).max();
+        Ok(Self { longest: longest.unwrap_or(1), bpe, added, bytes: byte_alphabet() })
     }
 
     /// Tokens of `text`. None of them is a control token.
@@ -164,6 +168,12 @@ impl Tokenizer {
         } else if let Some(spelling) = self.bpe.get_model().id_to_token(id) {
             out.extend(spelling.chars().filter_map(|c| self.bytes.get(&c)));
         }
+    }
+
+    /// Text of more bytes than this has more than `tokens` tokens, so it need not be encoded to know that.
+    pub fn most_bytes(&self, tokens: usize) -> usize {
+        // Composing characters (NFC) shortens text to a third at most.
+        tokens.saturating_mul(3 * self.longest)
     }
 
     /// Tokens, added ones included.

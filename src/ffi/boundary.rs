@@ -7,7 +7,6 @@ use crate::error::{Error, ErrorKind, Result, fail};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char};
-use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -118,48 +117,46 @@ fn forked() -> Error {
 
 // ---- handles ----
 
-/// The first field of every handle: tells a live handle from a freed one or one of another type, as far as that can be
-/// told by looking.
-pub(crate) struct Tag(AtomicU32);
-
-impl Tag {
-    pub(crate) fn of<T: Handle>() -> Self {
-        Self(AtomicU32::new(T::TAG))
-    }
-}
-
-impl Drop for Tag {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
-    }
-}
-
-/// An opaque type that C holds by pointer and owns until it frees it.
+/// An opaque type that C holds by pointer and owns until it frees it. It is only a name: the pointer leads to a
+/// [`Tagged`] value.
 pub(crate) trait Handle: Sized {
+    /// What a handle of this type holds.
+    type Value;
     /// The name in C.
     const NAME: &'static str;
     /// A number that no other type has.
     const TAG: u32;
-    /// Where the [`Tag`] is.
-    const TAG_OFFSET: usize;
 }
 
+/// `handle!(name, b"four", Value)` makes `name` a [`Handle`] to a `Value`.
 macro_rules! handle {
-    ($type:ident, $tag:literal) => {
+    ($type:ident, $tag:literal, $value:ty) => {
         impl $crate::ffi::boundary::Handle for $type {
+            type Value = $value;
             const NAME: &'static str = stringify!($type);
             const TAG: u32 = u32::from_be_bytes(*$tag);
-            const TAG_OFFSET: usize = std::mem::offset_of!($type, tag);
         }
     };
 }
 pub(crate) use handle;
 
-const _: () = assert!(offset_of!(Tag, 0) == 0);
+/// What a handle points to. The tag comes first, whatever the value: it tells a live handle from a freed one or one of
+/// another type, as far as that can be told by looking.
+#[repr(C)]
+struct Tagged<T> {
+    tag: AtomicU32,
+    value: T,
+}
+
+impl<T> Drop for Tagged<T> {
+    fn drop(&mut self) {
+        self.tag.store(0, Ordering::Release);
+    }
+}
 
 /// Gives a handle to C, which owns it from here on.
-pub(crate) fn give<T: Handle>(value: T) -> *mut T {
-    Box::into_raw(Box::new(value))
+pub(crate) fn give<T: Handle>(value: T::Value) -> *mut T {
+    Box::into_raw(Box::new(Tagged { tag: AtomicU32::new(T::TAG), value })).cast()
 }
 
 /// Takes a handle back and drops it. NULL, and anything that does not look like a live handle, is left alone; so is
@@ -175,34 +172,35 @@ pub(crate) unsafe fn free<T: Handle>(handle: *mut T) {
         // SAFETY: as promised by the caller; `borrow` has looked at the tag.
         unsafe {
             borrow(handle.cast_const(), T::NAME)?;
-            drop(Box::from_raw(handle));
+            drop(Box::from_raw(handle.cast::<Tagged<T::Value>>()));
         }
         Ok(())
     });
 }
 
-/// A handle given by C.
+/// The value of a handle given by C.
 ///
 /// # Safety
 /// `handle` is NULL or points to readable memory; if it is a live `T`, it stays so for `'a`.
-pub(crate) unsafe fn borrow<'a, T: Handle>(handle: *const T, name: &str) -> Result<&'a T> {
+pub(crate) unsafe fn borrow<'a, T: Handle>(handle: *const T, name: &str) -> Result<&'a T::Value> {
     if handle.is_null() {
         fail!(InvalidArgument, "{name} is NULL; pass a live {}", T::NAME);
     }
+    let tagged = handle.cast::<Tagged<T::Value>>();
     // SAFETY: readable, as promised; aligned, as checked first.
-    let live = handle.is_aligned() && unsafe { *handle.byte_add(T::TAG_OFFSET).cast::<u32>() } == T::TAG;
+    let live = tagged.is_aligned() && unsafe { *tagged.cast::<u32>() } == T::TAG;
     if !live {
         fail!(InvalidArgument, "{name} is not a live {}; it was freed, or is a handle of another type", T::NAME);
     }
     // SAFETY: it has the tag of a live `T`.
-    Ok(unsafe { &*handle })
+    Ok(unsafe { &(*tagged).value })
 }
 
 /// As [`borrow`], where NULL means none.
 ///
 /// # Safety
 /// As [`borrow`].
-pub(crate) unsafe fn borrow_optional<'a, T: Handle>(handle: *const T, name: &str) -> Result<Option<&'a T>> {
+pub(crate) unsafe fn borrow_optional<'a, T: Handle>(handle: *const T, name: &str) -> Result<Option<&'a T::Value>> {
     if handle.is_null() {
         return Ok(None);
     }

@@ -1,6 +1,6 @@
 //! `qaio_cancel`: stops calls from another thread.
 
-use super::boundary::{Out, Tag, borrow, free, give, guard, handle};
+use super::boundary::{Out, borrow, free, give, guard, handle};
 use super::status::qaio_status;
 use crate::engine::CancelToken;
 
@@ -10,16 +10,9 @@ use crate::engine::CancelToken;
 /// with `QAIO_STOP_REASON_CANCELLED`. Freed by `qaio_cancel_free`, also while a call still uses it. Threads: any number
 /// at once.
 pub struct qaio_cancel {
-    tag: Tag,
-    token: CancelToken,
+    _opaque: [u8; 0],
 }
-handle!(qaio_cancel, b"QCNL");
-
-impl qaio_cancel {
-    pub(crate) fn token(&self) -> CancelToken {
-        self.token.clone()
-    }
-}
+handle!(qaio_cancel, b"QCNL", CancelToken);
 
 /// Makes a token that is not set. The caller owns it.
 ///
@@ -34,7 +27,7 @@ pub unsafe extern "C" fn qaio_cancel_create(out: *mut *mut qaio_cancel) -> qaio_
     // SAFETY: as promised by the caller.
     guard(|| unsafe {
         let out = Out::new(out, "out")?;
-        out.set(give(qaio_cancel { tag: Tag::of::<qaio_cancel>(), token: CancelToken::new() }));
+        out.set(give(CancelToken::new()));
         Ok(())
     })
 }
@@ -51,7 +44,7 @@ pub unsafe extern "C" fn qaio_cancel_create(out: *mut *mut qaio_cancel) -> qaio_
 pub unsafe extern "C" fn qaio_cancel_set(cancel: *const qaio_cancel) -> qaio_status {
     // SAFETY: as promised by the caller.
     guard(|| unsafe {
-        borrow(cancel, "cancel")?.token.cancel();
+        borrow(cancel, "cancel")?.cancel();
         Ok(())
     })
 }
@@ -68,7 +61,7 @@ pub unsafe extern "C" fn qaio_cancel_set(cancel: *const qaio_cancel) -> qaio_sta
 pub unsafe extern "C" fn qaio_cancel_reset(cancel: *const qaio_cancel) -> qaio_status {
     // SAFETY: as promised by the caller.
     guard(|| unsafe {
-        borrow(cancel, "cancel")?.token.reset();
+        borrow(cancel, "cancel")?.reset();
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! `qaio_model`: loading, facts, freeing.
 
-use super::boundary::{Out, OwnedText, Tag, borrow, borrow_optional, bytes, free, give, guard, handle, parsed, string};
+use super::boundary::{Out, OwnedText, borrow, borrow_optional, bytes, free, give, guard, handle, parsed, string};
 use super::cancel::qaio_cancel;
 use super::status::qaio_status;
 use crate::task::{LoadOptions, Model};
@@ -14,15 +14,24 @@ use std::sync::Arc;
 /// One model lives in a process; every handle to it is the same instance. It lives as long as any handle, session or
 /// running call uses it. Freed by `qaio_model_free`. Threads: one handle may be used by any number of threads at once.
 pub struct qaio_model {
-    tag: Tag,
-    pub(crate) model: Arc<Model>,
+    _opaque: [u8; 0],
+}
+handle!(qaio_model, b"QMDL", ModelHandle);
+
+/// What a `qaio_model` holds.
+pub(crate) struct ModelHandle {
+    model: Arc<Model>,
     info: OnceCell<OwnedText>,
 }
-handle!(qaio_model, b"QMDL");
 
-impl qaio_model {
+impl ModelHandle {
     fn new(model: Arc<Model>) -> Self {
-        Self { tag: Tag::of::<Self>(), model, info: OnceCell::new() }
+        Self { model, info: OnceCell::new() }
+    }
+
+    /// The model, kept alive by the call that uses it even if the handle is freed meanwhile.
+    pub(crate) fn model(&self) -> Arc<Model> {
+        self.model.clone()
     }
 }
 
@@ -58,8 +67,8 @@ pub unsafe extern "C" fn qaio_model_load(
         let out = Out::new(out, "out")?;
         let path = string(path, "path")?.map(Path::new);
         let options = parsed(options, LoadOptions::from_json)?;
-        let cancel = borrow_optional(cancel, "cancel")?.map(qaio_cancel::token);
-        out.set(give(qaio_model::new(Model::load(path, &options, cancel)?)));
+        let cancel = borrow_optional(cancel, "cancel")?.cloned();
+        out.set(give(ModelHandle::new(Model::load(path, &options, cancel)?)));
         Ok(())
     })
 }
@@ -88,8 +97,8 @@ pub unsafe extern "C" fn qaio_model_load_memory(
         let out = Out::new(out, "out")?;
         let data = bytes(data, len, "data")?;
         let options = parsed(options, LoadOptions::from_json)?;
-        let cancel = borrow_optional(cancel, "cancel")?.map(qaio_cancel::token);
-        out.set(give(qaio_model::new(Model::load_memory(data, &options, cancel)?)));
+        let cancel = borrow_optional(cancel, "cancel")?.cloned();
+        out.set(give(ModelHandle::new(Model::load_memory(data, &options, cancel)?)));
         Ok(())
     })
 }

@@ -1,12 +1,10 @@
 //! `qaio_reply`: the assistant's answer, and the turn that has both.
 
-use super::boundary::{
-    Out, OwnedText, Tag, borrow, borrow_optional, free, give, guard, guard_value, handle, parsed, text,
-};
+use super::boundary::{Out, OwnedText, borrow, borrow_optional, free, give, guard, guard_value, handle, parsed, text};
 use super::callback::{Callback, qaio_callback};
 use super::cancel::qaio_cancel;
 use super::model::qaio_model;
-use super::sentiment::qaio_sentiment;
+use super::sentiment::{SentimentHandle, qaio_sentiment};
 use super::status::qaio_status;
 use crate::engine::StopReason;
 use crate::task::{Reply, ReplyOptions, Turn};
@@ -48,17 +46,20 @@ impl From<StopReason> for qaio_stop_reason {
 /// Freed by `qaio_reply_free`; may outlive the model. Its getters answer NULL with their zero. Threads: any number at
 /// once.
 pub struct qaio_reply {
-    tag: Tag,
+    _opaque: [u8; 0],
+}
+handle!(qaio_reply, b"QRPL", ReplyHandle);
+
+/// What a `qaio_reply` holds.
+pub(crate) struct ReplyHandle {
     stop_reason: StopReason,
     text: OwnedText,
     json: OwnedText,
 }
-handle!(qaio_reply, b"QRPL");
 
-impl qaio_reply {
+impl ReplyHandle {
     pub(crate) fn new(reply: &Reply) -> Self {
         Self {
-            tag: Tag::of::<Self>(),
             stop_reason: reply.stop_reason,
             text: OwnedText::new(&reply.text),
             json: OwnedText::new(&reply.to_json()),
@@ -89,11 +90,14 @@ impl TurnOut {
     }
 
     pub(crate) fn set(self, turn: Turn) {
-        if let Some(out) = self.reply {
-            out.set(give(qaio_reply::new(&turn.reply)));
+        // Both are made before either is given out.
+        let reply = self.reply.map(|out| (out, ReplyHandle::new(&turn.reply)));
+        let sentiment = self.sentiment.map(|out| (out, SentimentHandle::new(turn.sentiment)));
+        if let Some((out, reply)) = reply {
+            out.set(give(reply));
         }
-        if let Some(out) = self.sentiment {
-            out.set(give(qaio_sentiment::new(turn.sentiment)));
+        if let Some((out, sentiment)) = sentiment {
+            out.set(give(sentiment));
         }
     }
 }
@@ -137,15 +141,15 @@ pub unsafe extern "C" fn qaio_model_reply(
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
         let out = Out::optional(out, "out")?;
-        let model = borrow(model, "model")?;
+        let model = borrow(model, "model")?.model();
         let sentiment = borrow_optional(sentiment, "sentiment")?.map(|handle| &handle.sentiment);
         let options = parsed(options, ReplyOptions::from_json)?;
-        let cancel = borrow_optional(cancel, "cancel")?.map(qaio_cancel::token);
+        let cancel = borrow_optional(cancel, "cancel")?.cloned();
         let on_piece = Callback::new(on_piece, user_data);
         let text = self::text(text, len, "text")?;
-        let reply = model.model.reply(text, sentiment, &options, cancel, &mut |piece| on_piece.call(piece))?;
+        let reply = model.reply(text, sentiment, &options, cancel, &mut |piece| on_piece.call(piece))?;
         if let Some(out) = out {
-            out.set(give(qaio_reply::new(&reply)));
+            out.set(give(ReplyHandle::new(&reply)));
         }
         Ok(())
     })
@@ -187,13 +191,13 @@ pub unsafe extern "C" fn qaio_model_turn(
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
         let out = TurnOut::new(out_sentiment, out_reply)?;
-        let model = borrow(model, "model")?;
+        let model = borrow(model, "model")?.model();
         let options = parsed(options, ReplyOptions::from_json)?;
-        let cancel = borrow_optional(cancel, "cancel")?.map(qaio_cancel::token);
+        let cancel = borrow_optional(cancel, "cancel")?.cloned();
         let on_sentiment = Callback::new(on_sentiment, user_data);
         let on_piece = Callback::new(on_piece, user_data);
         let text = self::text(text, len, "text")?;
-        out.set(model.model.turn(
+        out.set(model.turn(
             text,
             &options,
             cancel,

@@ -1,8 +1,6 @@
 //! `qaio_sentiment`: the one-line classification, and the full result.
 
-use super::boundary::{
-    Out, OwnedText, Tag, borrow, borrow_optional, free, give, guard, guard_value, handle, parsed, text,
-};
+use super::boundary::{Out, OwnedText, borrow, borrow_optional, free, give, guard, guard_value, handle, parsed, text};
 use super::cancel::qaio_cancel;
 use super::model::qaio_model;
 use super::status::qaio_status;
@@ -33,18 +31,21 @@ impl From<Polarity> for qaio_polarity {
 /// Freed by `qaio_sentiment_free`; may outlive the model. Its getters answer NULL with their zero. Threads: any number
 /// at once.
 pub struct qaio_sentiment {
-    tag: Tag,
+    _opaque: [u8; 0],
+}
+handle!(qaio_sentiment, b"QSEN", SentimentHandle);
+
+/// What a `qaio_sentiment` holds.
+pub(crate) struct SentimentHandle {
     pub(crate) sentiment: Sentiment,
     label: OwnedText,
     line: OwnedText,
     json: OwnedText,
 }
-handle!(qaio_sentiment, b"QSEN");
 
-impl qaio_sentiment {
+impl SentimentHandle {
     pub(crate) fn new(sentiment: Sentiment) -> Self {
         Self {
-            tag: Tag::of::<Self>(),
             label: OwnedText::new(sentiment.polarity.label()),
             line: OwnedText::new(sentiment.line()),
             json: OwnedText::new(&sentiment.to_json()),
@@ -78,9 +79,9 @@ pub unsafe extern "C" fn qaio_model_classify_sentiment(
     guard(|| unsafe {
         let polarity = Out::new(polarity, "polarity")?;
         let score = Out::optional(score, "score")?;
-        let model = borrow(model, "model")?;
+        let model = borrow(model, "model")?.model();
         let options = SentimentOptions { label_mass: false, ..SentimentOptions::default() };
-        let sentiment = model.model.sentiment(self::text(text, len, "text")?, &options, None)?;
+        let sentiment = model.sentiment(self::text(text, len, "text")?, &options, None)?;
         polarity.set(sentiment.polarity.into());
         if let Some(score) = score {
             score.set(sentiment.score);
@@ -119,11 +120,11 @@ pub unsafe extern "C" fn qaio_model_sentiment(
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
         let out = Out::new(out, "out")?;
-        let model = borrow(model, "model")?;
+        let model = borrow(model, "model")?.model();
         let options = parsed(options, SentimentOptions::from_json)?;
-        let cancel = borrow_optional(cancel, "cancel")?.map(qaio_cancel::token);
-        let sentiment = model.model.sentiment(self::text(text, len, "text")?, &options, cancel)?;
-        out.set(give(qaio_sentiment::new(sentiment)));
+        let cancel = borrow_optional(cancel, "cancel")?.cloned();
+        let sentiment = model.sentiment(self::text(text, len, "text")?, &options, cancel)?;
+        out.set(give(SentimentHandle::new(sentiment)));
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! `qaio_session`: a conversation.
 
-use super::boundary::{Out, OwnedText, Tag, borrow, borrow_optional, free, give, guard, handle, parsed, text};
+use super::boundary::{Out, OwnedText, borrow, borrow_optional, free, give, guard, handle, parsed, text};
 use super::callback::{Callback, qaio_callback};
 use super::cancel::qaio_cancel;
 use super::model::qaio_model;
@@ -10,38 +10,37 @@ use super::status::qaio_status;
 use crate::error::{Result, fail};
 use crate::task::{ReplyOptions, Session, SessionOptions};
 use std::ffi::{c_char, c_void};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 /// A conversation with the assistant: each message is answered with those before it in mind.
 ///
 /// Freed by `qaio_session_free`; keeps the model alive. Threads: one call at a time. A call while another is running,
 /// also from that one's own callback, gets `QAIO_STATUS_BUSY` at once.
 pub struct qaio_session {
-    tag: Tag,
-    state: Mutex<State>,
+    _opaque: [u8; 0],
 }
-handle!(qaio_session, b"QSES");
+handle!(qaio_session, b"QSES", Arc<Mutex<State>>);
 
-struct State {
+/// What a `qaio_session` holds. A call keeps it alive even if the handle is freed meanwhile.
+pub(crate) struct State {
     session: Session,
     /// What the last `qaio_session_history` gave out.
     history: OwnedText,
 }
 
-impl qaio_session {
-    fn new(session: Session) -> Self {
-        let state = Mutex::new(State { session, history: OwnedText::new("[]") });
-        Self { tag: Tag::of::<Self>(), state }
+impl State {
+    fn new(session: Session) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { session, history: OwnedText::new("[]") }))
     }
+}
 
-    fn enter(&self) -> Result<MutexGuard<'_, State>> {
-        match self.state.try_lock() {
-            Ok(state) => Ok(state),
-            // A call that panicked left the history as it was: the KV is only a cache of it.
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                fail!(Busy, "the session is in the middle of another call; wait for it, or fork the session")
-            }
+fn enter(state: &Mutex<State>) -> Result<MutexGuard<'_, State>> {
+    match state.try_lock() {
+        Ok(state) => Ok(state),
+        // A call that panicked left the history as it was: the KV is only a cache of it.
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            fail!(Busy, "the session is in the middle of another call; wait for it, or fork the session")
         }
     }
 }
@@ -66,9 +65,9 @@ pub unsafe extern "C" fn qaio_session_create(
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
         let out = Out::new(out, "out")?;
-        let model = borrow(model, "model")?;
+        let model = borrow(model, "model")?.model();
         let options = parsed(options, SessionOptions::from_json)?;
-        out.set(give(qaio_session::new(Session::new(model.model.clone(), &options)?)));
+        out.set(give(State::new(Session::new(model, &options)?)));
         Ok(())
     })
 }
@@ -100,9 +99,10 @@ pub unsafe extern "C" fn qaio_session_send(
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
         let out = TurnOut::new(out_sentiment, out_reply)?;
-        let mut state = borrow(session, "session")?.enter()?;
+        let state = borrow(session, "session")?.clone();
+        let mut state = enter(&state)?;
         let options = parsed(options, ReplyOptions::from_json)?;
-        let cancel = borrow_optional(cancel, "cancel")?.map(qaio_cancel::token);
+        let cancel = borrow_optional(cancel, "cancel")?.cloned();
         let on_sentiment = Callback::new(on_sentiment, user_data);
         let on_piece = Callback::new(on_piece, user_data);
         let text = self::text(text, len, "text")?;
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn qaio_session_send(
 pub unsafe extern "C" fn qaio_session_reset(session: *mut qaio_session) -> qaio_status {
     // SAFETY: as promised by the caller.
     guard(|| unsafe {
-        borrow(session, "session")?.enter()?.session.reset();
+        enter(borrow(session, "session")?)?.session.reset();
         Ok(())
     })
 }
@@ -149,8 +149,8 @@ pub unsafe extern "C" fn qaio_session_fork(session: *mut qaio_session, out: *mut
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
         let out = Out::new(out, "out")?;
-        let session = borrow(session, "session")?.enter()?.session.clone();
-        out.set(give(qaio_session::new(session)));
+        let session = enter(borrow(session, "session")?)?.session.clone();
+        out.set(give(State::new(session)));
         Ok(())
     })
 }
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn qaio_session_history(
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
         let json = Out::new(json, "json")?;
-        let mut state = borrow(session, "session")?.enter()?;
+        let mut state = enter(borrow(session, "session")?)?;
         state.history = OwnedText::new(&state.session.history_json());
         json.set(state.history.give(len)?);
         Ok(())

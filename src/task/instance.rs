@@ -76,6 +76,9 @@ pub(crate) fn get_or_load(
     let model = Arc::new(load()?);
     *lock() = State::Loaded { identity, options: options.clone(), model: Arc::downgrade(&model) };
     drop(unblock);
+    // Not before: whoever gets the message may load the model too.
+    let info = model.info();
+    log::info!("loaded {}: {} parameters, {}, {} threads", info.name, info.parameters, info.format, info.threads);
     Ok(model)
 }
 
@@ -91,7 +94,9 @@ fn agree(held: &LoadOptions, asked: &LoadOptions, model: &Model) -> Result<()> {
             asked.precision.unwrap_or_default()
         );
     }
-    for (name, asked, held) in [("threads", asked.threads, info.threads), ("context", asked.context, info.context)] {
+    // More than the model's own context means that one.
+    let context = asked.context.map(|context| context.min(model.engine().context_limit()));
+    for (name, asked, held) in [("threads", asked.threads, info.threads), ("context", context, info.context)] {
         if asked.is_some_and(|asked| asked != held) {
             fail!(
                 ModelConflict,

@@ -5,7 +5,7 @@ use super::instance::{self, Identity};
 use super::reply::Assistant;
 use super::{LoadOptions, Polarity, prompt};
 use crate::engine::{CancelToken, Engine, EngineOptions, Info, Interrupt, Message, Role, Source, io_error};
-use crate::error::Result;
+use crate::error::{Result, fail};
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +27,12 @@ impl Model {
     pub fn load(path: Option<&Path>, options: &LoadOptions, cancel: Option<CancelToken>) -> Result<Arc<Self>> {
         match path {
             None => Self::get(Identity::Builtin, builtin, options, cancel),
+            Some(path) if path.as_os_str().is_empty() => {
+                fail!(
+                    NotFound,
+                    "the path is empty; give a directory or a GGUF file, or none at all for the built-in model"
+                )
+            }
             Some(path) => {
                 let canonical = path.canonicalize().map_err(|error| io_error(&error, path))?;
                 Self::get(Identity::Path(canonical), || Ok(Source::Path(path.to_owned())), options, cancel)
@@ -77,8 +83,6 @@ impl Model {
         let system = Message::new(Role::System, prompt::ANALYST);
         let analyst = Classifier::new(&engine, system, prompt::ANALYST_FRAME[0], &labels)?;
         let assistant = Assistant::new(&engine)?;
-        let info = engine.info();
-        log::info!("loaded {}: {} parameters, {}, {} threads", info.name, info.parameters, info.format, info.threads);
         Ok(Self { engine, analyst, assistant })
     }
 }
@@ -90,7 +94,7 @@ fn builtin() -> Result<Source> {
 
 #[cfg(not(feature = "builtin-model"))]
 fn builtin() -> Result<Source> {
-    crate::error::fail!(
+    fail!(
         NotFound,
         "this build carries no built-in model; give the path of one, or build with the feature builtin-model"
     )

@@ -1,7 +1,8 @@
 //! Checks a user's text and makes a prompt of it that fits.
 
 use crate::engine::{Engine, Message};
-use crate::error::{Result, fail};
+use crate::error::{Error, ErrorKind, Result, fail};
+use std::borrow::Cow;
 
 /// # Errors
 /// `EmptyText` when there is nothing to read.
@@ -26,34 +27,50 @@ pub(crate) fn prompt(
 ) -> Result<Vec<u32>> {
     let ids_of = |text: &str| engine.markup().prompt(engine.tokenizer(), &render(text));
     let limit = engine.context().saturating_sub(room);
-    let mut ids = ids_of(text)?;
+    // A text far too long is not worth the seconds that encoding it would take.
+    let most_bytes = engine.tokenizer().most_bytes(limit);
+    let text = match text.len() > most_bytes {
+        false => Cow::Borrowed(text),
+        true if truncate => Cow::Owned(ends_by_bytes(text, most_bytes)),
+        true => return Err(too_long(engine, &format!("text has {} bytes", text.len()), room)),
+    };
+    let mut ids = ids_of(&text)?;
     if ids.len() <= limit {
         return Ok(ids);
     }
     if !truncate {
-        fail!(
-            ContextOverflow,
-            "the prompt has {} tokens, the context {} of which {room} are kept for the reply; shorten the text, or set \
-             truncate to true",
-            ids.len(),
-            engine.context()
-        );
+        return Err(too_long(engine, &format!("prompt has {} tokens", ids.len()), room));
     }
-    let tokens = engine.tokenizer().encode(text)?;
+    let tokens = engine.tokenizer().encode(&text)?;
     let mut keep = tokens.len();
     while ids.len() > limit {
         // Text may tokenise differently once it is cut, hence the loop.
         keep = keep.saturating_sub(ids.len() - limit);
         if keep == 0 {
-            fail!(
-                ContextOverflow,
-                "the prompt alone fills the context of {} tokens; load with a larger one",
-                engine.context()
-            );
+            let context = engine.context();
+            fail!(ContextOverflow, "the prompt alone fills the context of {context} tokens; load with a larger one");
         }
         ids = ids_of(&ends(engine, &tokens, keep))?;
     }
     Ok(ids)
+}
+
+fn too_long(engine: &Engine, what: &str, room: usize) -> Error {
+    let kept = if room > 0 { format!(", {room} of them for the reply") } else { String::new() };
+    Error::new(
+        ErrorKind::ContextOverflow,
+        format!(
+            "the {what}, but the context holds {} tokens{kept}; shorten the text, or set truncate to true",
+            engine.context()
+        ),
+    )
+}
+
+/// The first and last halves of `keep` bytes.
+fn ends_by_bytes(text: &str, keep: usize) -> String {
+    let first = text.floor_char_boundary(keep / 2);
+    let last = text.ceil_char_boundary(text.len() - keep / 2);
+    format!("{}…{}", &text[..first], &text[last..])
 }
 
 /// The first and last halves of `keep` tokens, joined by an ellipsis.

@@ -14,7 +14,7 @@ The model that is built into qaio: a Qwen2-architecture model with {parameters:,
 from nothing for the library's own prompts, in Chinese and English.
 
 **It is a demonstration model.** It lets `qaio_model_load(NULL, …)` and the first command of the README work at once and
-offline, and it lets tests run the whole engine. It tells pleased from displeased messages fairly well and answers in one or
+offline, and it lets tests run the whole engine. It tells pleased from displeased messages more often than not (see the figures) and answers in one or
 two short sentences. **Its replies are mostly sentences it has learned by heart**, about 160 of them, which it chooses by the
 topic and the mood it sees; it knows no facts and follows no instructions. For real use give qaio a real model:
 `qaio chat --model PATH`, where PATH is a GGUF file or a Hugging Face folder of Qwen1.5-0.5B-Chat or newer.
@@ -33,7 +33,7 @@ One command, on a CPU, without any pretrained weights:
 | context | {context} tokens by its configuration; trained on texts of at most 256 tokens, so long sessions get worse |
 {training}
 
-Training used 2 cores of a server CPU, shared with compilers, which set the budget: about three million tokens in all.
+Training used 2 cores of a server CPU, shared with compilers, which set the budget: about four million tokens in all.
 {note}Three stages: *pretrained* on the dialogue and emotion sets and the corpus; *finetuned* on the corpus, replies as the writers wrote
 them; *polished* on plain replies by topic and mood (`corpus/topics.jsonl`), because at this size and budget free replies lost
 their thread. Each stage uses Muon for the matrices and Adam for the rest.
@@ -61,7 +61,8 @@ One tenth of all rows, chosen by the SHA-256 of the text, is held out from every
 
 ## Limits
 
-- Irony, mixed feelings and moods that follow only from knowledge of the world are often read wrongly.
+- The mood is often read wrongly when no single word gives it away: irony, understatement, mixed feelings, news that is good or
+  bad only to those who know the world. The scores are too sure of themselves (see the calibration error); English is the weaker language.
 - A topic that the polishing replies do not know gets a general reply, or one about the wrong topic. No reply is advice.
 - Two languages only, everyday topics only. The labels are the writers' own judgement of the mood.
 - The replies' style, and its biases, are those of a handful of writers and of partly machine-written dialogue sets.

@@ -18,8 +18,8 @@ DESCRIPTION = ("A demonstration model of a few million parameters for qaio's own
                "Chinese and English). Not a general chat model.")
 TEMPLATE = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
             "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
-#: Greedy reads best at this size.
-SAMPLING = {"temp": 0.0, "top_k": 20, "top_p": 0.9, "penalty_repeat": 1.05}
+#: Greedy without a penalty reads best: the plain replies repeat words (一件一件) on purpose.
+SAMPLING = {"temp": 0.0, "top_k": 20, "top_p": 0.9, "penalty_repeat": 1.0}
 _NAMES = {
     "embed_tokens": "token_embd", "norm": "output_norm",
     "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",

@@ -13,6 +13,7 @@ from augment import sentiment_text
 from packing import Example, conversation, labelled
 from prompts import REPLY_SYSTEM, SENTIMENT_SYSTEM, reply_user, sentiment_user
 from rows import EXTRA_FILES, NEGATIVE, NEUTRAL, POSITIVE, Row, dedupe, part, read_corpus
+from teacher import Teacher, recombined
 from tokenizer import Chat
 from topics import Topics
 
@@ -44,6 +45,20 @@ class Mixture:
         self.emotions = [r for r in dedupe(outside.goemotions(data)) if r.text not in taken]
         self.zh = outside.smilechat(data)
         self.en = outside.persona_chat(data)
+        self.teacher = Teacher(self.main + self.extra, self.emotions)
+
+    def _taught(self, count: int, from_talk: float) -> list[Example]:
+        """`count` texts per language with the teacher's opinion: said in the dialogue sets, or made of training rows."""
+        yes, no = self.chat.label(POSITIVE), self.chat.label(NEGATIVE)
+        made = []
+        for lang, talk in (("zh", self.zh), ("en", self.en)):
+            said = [user for turns in talk for user, _ in turns if len(user) <= 120]
+            texts = self._some(said, round(count * from_talk))
+            own = [r for r in self.main + self.extra if r.lang == lang and r.source != "lexicon"]
+            texts += recombined(own, count - len(texts), self.rng)
+            for text, share in zip(texts, self.teacher.shares(texts, lang)):
+                made.append(labelled(self.chat, sentiment_user(text), yes, no, share, LABEL_WEIGHT / 2))
+        return made
 
     def _labels(self, rows: list[Row], weight: float = LABEL_WEIGHT) -> list[Example]:
         alike = defaultdict(list)
@@ -83,7 +98,7 @@ class Mixture:
         talk = [conversation(self.chat, turns, 0.5) for turns in self._some(self.zh, 7000) + self._some(self.en, 3000)]
         return {
             "reply": self._shuffled(talk + self._replies(self.main, 0.5)),
-            "sentiment": self._shuffled(self._labels(self._some(self.emotions, 4500) + self.main)),
+            "sentiment": self._shuffled(self._labels(self._some(self.emotions, 4500) + self.main) + self._taught(5000, 0.7)),
         }
 
     def finetuning(self) -> Epoch:

@@ -7,8 +7,7 @@ use crate::note;
 use qaio::Model;
 use std::sync::Arc;
 
-const DEMONSTRATION: &str =
-    "This is the built-in model, a small one for demonstration. For a real Qwen: --model PATH (see qaio --help).";
+const DEMONSTRATION: &str = "This is the built-in model, for demonstration only. For a real Qwen: --model PATH";
 
 pub fn model(args: &ModelArgs, interrupts: &Interrupts) -> Result<Arc<Model>, Failure> {
     let options = args.options()?;

@@ -6,6 +6,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod float;
+mod int8;
 pub(crate) mod quantized;
 
 use rayon::prelude::*;

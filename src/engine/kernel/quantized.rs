@@ -1,7 +1,7 @@
 //! Products with quantised weights: the activations are quantised too (to 8 bits, per block), the sums of a block are
-//! integers. Block formats and dot products are candle's.
+//! integers. Block formats are candle's; so are the dot products, except those of [`int8`].
 
-use super::{Scatter, for_each_tile};
+use super::{Scatter, for_each_tile, int8};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::k_quants::{
     BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0, GgmlType,
@@ -28,11 +28,17 @@ macro_rules! with_block {
 ///
 /// `weights`: `[rows, columns]` as blocks of `dtype`, `x`: `[tokens, columns]`, `out`: `[tokens, rows]`.
 pub(crate) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32], out: &mut [f32]) {
+    if int8::handles(dtype) {
+        return int8::matmul(dtype, weights, columns, x, out);
+    }
     with_block!(dtype, matmul_blocks(weights, columns, x, out));
 }
 
 /// The dot products of `x` with some `rows` only; equal to those elements of [`matmul`].
 pub(crate) fn dot_rows(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32], rows: &[u32]) -> Vec<f32> {
+    if int8::handles(dtype) {
+        return int8::dot_rows(dtype, weights, columns, x, rows);
+    }
     with_block!(dtype, dot_rows_blocks(weights, columns, x, rows))
 }
 

@@ -1,0 +1,252 @@
+//! Products with Q8_0 and Q4_0 weights, the formats that this library makes itself.
+//!
+//! Four rows at a time are unpacked to signed bytes and f32 scales per block of 32; the activations are quantised once
+//! per product in the same way. A dot product multiplies bytes, adds up integers within a block and floats across blocks.
+
+use super::{Scatter, for_each_tile, multiply_add};
+use candle_core::quantized::GgmlDType;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+/// Elements that share a scale.
+const BLOCK: usize = 32;
+/// Float accumulators per dot product; each adds four neighbouring products of every block.
+const LANES: usize = 8;
+
+/// Vectors of signed bytes with a scale per block: `quants` `[rows, columns]`, `scales` `[rows, columns / BLOCK]`.
+struct Bytes {
+    quants: Vec<i8>,
+    scales: Vec<f32>,
+}
+
+/// Whether this module handles `dtype`.
+pub(super) fn handles(dtype: GgmlDType) -> bool {
+    matches!(dtype, GgmlDType::Q8_0 | GgmlDType::Q4_0)
+}
+
+/// `out[t, r] = Σ_c x[t, c] · weights[r, c]`; see [`super::quantized::matmul`].
+pub(super) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32], out: &mut [f32]) {
+    let row_bytes = columns / BLOCK * dtype.type_size();
+    let rows = weights.len() / row_bytes;
+    let x = quantize(x);
+    let out = Scatter::new(out, rows);
+    for_each_tile(rows, rows * x.quants.len(), |first| {
+        let present = 4.min(rows - first);
+        // The last tile may be short: its missing rows repeat the last one and are not written.
+        let row = |i: usize| &weights[(first + i.min(present - 1)) * row_bytes..][..row_bytes];
+        let tile = unpack(dtype, [row(0), row(1), row(2), row(3)], columns);
+        for (token, (quants, scales)) in
+            x.quants.chunks_exact(columns).zip(x.scales.chunks_exact(columns / BLOCK)).enumerate()
+        {
+            for (i, sum) in dot_4(&tile, quants, scales).into_iter().take(present).enumerate() {
+                // SAFETY: each tile writes its own columns only.
+                #[allow(unsafe_code)]
+                unsafe {
+                    out.put(token, first + i, sum);
+                }
+            }
+        }
+    });
+}
+
+/// The dot products of `x` with some `rows`; equal to those elements of [`matmul`].
+pub(super) fn dot_rows(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32], rows: &[u32]) -> Vec<f32> {
+    let row_bytes = columns / BLOCK * dtype.type_size();
+    let x = quantize(x);
+    let one = |&row: &u32| {
+        let row = &weights[row as usize * row_bytes..][..row_bytes];
+        dot_4(&unpack(dtype, [row; 4], columns), &x.quants, &x.scales)[0]
+    };
+    rows.iter().map(one).collect()
+}
+
+/// Four rows of weights as bytes and scales.
+fn unpack(dtype: GgmlDType, rows: [&[u8]; 4], columns: usize) -> Bytes {
+    let mut quants = vec![0i8; 4 * columns];
+    let mut halves = Vec::with_capacity(4 * columns / BLOCK);
+    for (row, quants) in rows.into_iter().zip(quants.chunks_exact_mut(columns)) {
+        for (block, quants) in row.chunks_exact(dtype.type_size()).zip(quants.as_chunks_mut::<BLOCK>().0) {
+            halves.push(f16::from_le_bytes([block[0], block[1]]));
+            let packed = &block[2..];
+            if dtype == GgmlDType::Q8_0 {
+                quants.copy_from_slice(bytemuck::cast_slice(packed));
+            } else {
+                // Q4_0: the low nibbles are the first half of the block, the high ones the second.
+                for (i, &pair) in packed.iter().enumerate() {
+                    quants[i] = (pair & 15) as i8 - 8;
+                    quants[i + BLOCK / 2] = (pair >> 4) as i8 - 8;
+                }
+            }
+        }
+    }
+    let mut scales = vec![0.0; halves.len()];
+    halves.convert_to_f32_slice(&mut scales);
+    Bytes { quants, scales }
+}
+
+/// Activations as bytes: the largest of a block becomes 127.
+fn quantize(x: &[f32]) -> Bytes {
+    let mut bytes = Bytes { quants: vec![0; x.len()], scales: vec![0.0; x.len() / BLOCK] };
+    quantize_into(x, &mut bytes.quants, &mut bytes.scales);
+    bytes
+}
+
+super::by_cpu! {
+    fn quantize_into(x: &[f32], quants: &mut [i8], scales: &mut [f32]) = quantize_body
+}
+
+#[inline(always)]
+fn quantize_body<const FMA: bool>(x: &[f32], quants: &mut [i8], scales: &mut [f32]) {
+    let blocks = x.as_chunks::<BLOCK>().0.iter().zip(quants.as_chunks_mut::<BLOCK>().0);
+    for ((x, quants), scale) in blocks.zip(scales) {
+        let largest = x.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        *scale = largest / 127.0;
+        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        for (quant, x) in quants.iter_mut().zip(x) {
+            *quant = (x * inverse).round_ties_even() as i8;
+        }
+    }
+}
+
+/// Dot products of a tile's four rows with one vector.
+fn dot_4(tile: &Bytes, quants: &[i8], scales: &[f32]) -> [f32; 4] {
+    #[cfg(target_arch = "x86_64")]
+    if super::has_avx2() {
+        // SAFETY: the processor has AVX2 and FMA, as just asked.
+        #[allow(unsafe_code)]
+        return unsafe { avx2::dot_4(tile, quants, scales) };
+    }
+    dot_4_portable::<{ cfg!(target_arch = "aarch64") }>(tile, quants, scales)
+}
+
+/// The definition of [`dot_4`]; the other variants do the same operations in the same order.
+fn dot_4_portable<const FMA: bool>(tile: &Bytes, quants: &[i8], scales: &[f32]) -> [f32; 4] {
+    let (columns, blocks) = (quants.len(), scales.len());
+    std::array::from_fn(|i| {
+        let row = tile.quants[i * columns..][..columns].as_chunks::<BLOCK>().0;
+        let row_scales = &tile.scales[i * blocks..][..blocks];
+        let mut lanes = [0f32; LANES];
+        for (((row, x), row_scale), scale) in row.iter().zip(quants.as_chunks::<BLOCK>().0).zip(row_scales).zip(scales)
+        {
+            for (lane, (row, x)) in lanes.iter_mut().zip(row.as_chunks::<4>().0.iter().zip(x.as_chunks::<4>().0)) {
+                let sum: i32 = row.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+                *lane = multiply_add::<FMA>(sum as f32, row_scale * scale, *lane);
+            }
+        }
+        add_up(lanes)
+    })
+}
+
+fn add_up(s: [f32; LANES]) -> f32 {
+    ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{BLOCK, Bytes, LANES, add_up};
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn dot_4(tile: &Bytes, quants: &[i8], scales: &[f32]) -> [f32; 4] {
+        let (columns, blocks) = (quants.len(), scales.len());
+        assert!(columns == blocks * BLOCK && tile.quants.len() == 4 * columns && tile.scales.len() == 4 * blocks);
+        let ones = _mm256_set1_epi16(1);
+        let mut sums = [_mm256_setzero_ps(); 4];
+        for (block, scale) in scales.iter().enumerate() {
+            let x = load(quants, block * BLOCK);
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let w = load(&tile.quants, i * columns + block * BLOCK);
+                // |w| · (x with the sign of w): the first factor is unsigned, as the instruction wants it, and with
+                // |x| <= 127 two products fit into 16 bits.
+                let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
+                let quads = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, ones));
+                *sum = _mm256_fmadd_ps(quads, _mm256_set1_ps(tile.scales[i * blocks + block] * scale), *sum);
+            }
+        }
+        sums.map(|sum| {
+            let mut lanes = [0f32; LANES];
+            // SAFETY: `lanes` has room for the eight floats of the register.
+            #[allow(unsafe_code)]
+            unsafe {
+                _mm256_storeu_ps(lanes.as_mut_ptr(), sum);
+            }
+            add_up(lanes)
+        })
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    fn load(bytes: &[i8], at: usize) -> __m256i {
+        let block = &bytes[at..at + BLOCK];
+        // SAFETY: the slice has the 32 bytes that are read.
+        #[allow(unsafe_code)]
+        unsafe {
+            _mm256_loadu_si256(block.as_ptr().cast())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(length: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    }
+
+    fn encoded(dtype: GgmlDType, x: &[f32]) -> Vec<u8> {
+        let mut words = vec![0u32; x.len() / BLOCK * dtype.type_size() / 4 + 1];
+        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..x.len() / BLOCK * dtype.type_size()];
+        super::super::quantized::encode(dtype, x, bytes);
+        bytes.to_vec()
+    }
+
+    #[test]
+    fn the_variants_agree() {
+        let tile = Bytes { quants: quantize(&noise(4 * 256, 1)).quants, scales: noise(32, 2) };
+        let x = quantize(&noise(256, 3));
+        let portable = dot_4_portable::<true>(&tile, &x.quants, &x.scales);
+        let chosen = dot_4(&tile, &x.quants, &x.scales);
+        for (a, b) in portable.iter().zip(chosen) {
+            // With a fused multiply-add the very bits; without one, a rounding per block.
+            let allowed = if super::super::has_avx2() || cfg!(target_arch = "aarch64") { 0.0 } else { 1e-3 };
+            assert!((a - b).abs() <= allowed, "{portable:?} {chosen:?}");
+        }
+    }
+
+    #[test]
+    fn extreme_bytes_do_not_overflow() {
+        let tile = Bytes { quants: vec![-128; 4 * BLOCK], scales: vec![1.0; 4] };
+        for x in [-127i8, 127] {
+            let expected = -128.0 * f32::from(x) * BLOCK as f32;
+            assert_eq!(dot_4(&tile, &[x; BLOCK], &[1.0]), [expected; 4]);
+        }
+    }
+
+    #[test]
+    fn products_are_those_of_the_decoded_weights() {
+        for dtype in [GgmlDType::Q8_0, GgmlDType::Q4_0] {
+            let (rows, columns) = (7, 96);
+            let weights = encoded(dtype, &noise(rows * columns, 5));
+            let x = noise(2 * columns, 6);
+            let mut out = vec![0.0; 2 * rows];
+            matmul(dtype, &weights, columns, &x, &mut out);
+            let row_bytes = weights.len() / rows;
+            let mut wide = vec![0.0; columns];
+            for row in 0..rows {
+                super::super::quantized::decode(dtype, &weights[row * row_bytes..][..row_bytes], &mut wide);
+                for token in 0..2 {
+                    let exact: f32 = wide.iter().zip(&x[token * columns..][..columns]).map(|(w, x)| w * x).sum();
+                    // Each activation is off by at most half a step of 1/127.
+                    let allowed = wide.iter().map(|w| w.abs()).sum::<f32>() / 254.0;
+                    assert!((out[token * rows + row] - exact).abs() <= allowed, "{dtype:?} {row} {token}");
+                }
+                assert_eq!(dot_rows(dtype, &weights, columns, &x[..columns], &[row as u32]), [out[row]]);
+            }
+        }
+    }
+}
