@@ -2,6 +2,7 @@
 //!
 //! Four rows at a time are unpacked to signed bytes and f32 scales per block of 32; the activations are quantised once
 //! per product in the same way. A dot product multiplies bytes, adds up integers within a block and floats across blocks.
+//! For a single token Q8_0 is read where it lies, which saves the unpacking and changes no bit of the result.
 
 use super::{Scatter, for_each_tile, multiply_add};
 use candle_core::quantized::GgmlDType;
@@ -34,17 +35,27 @@ pub(super) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32]
         let present = 4.min(rows - first);
         // The last tile may be short: its missing rows repeat the last one and are not written.
         let row = |i: usize| &weights[(first + i.min(present - 1)) * row_bytes..][..row_bytes];
-        let tile = unpack(dtype, [row(0), row(1), row(2), row(3)], columns);
-        for (token, (quants, scales)) in
-            x.quants.chunks_exact(columns).zip(x.scales.chunks_exact(columns / BLOCK)).enumerate()
-        {
-            for (i, sum) in dot_4(&tile, quants, scales).into_iter().take(present).enumerate() {
+        let tile_rows = [row(0), row(1), row(2), row(3)];
+        let put = |token: usize, sums: [f32; 4]| {
+            for (i, sum) in sums.into_iter().take(present).enumerate() {
                 // SAFETY: each tile writes its own columns only.
                 #[allow(unsafe_code)]
                 unsafe {
                     out.put(token, first + i, sum);
                 }
             }
+        };
+        #[cfg(target_arch = "x86_64")]
+        if x.quants.len() == columns && dtype == GgmlDType::Q8_0 && super::has_avx2() {
+            // SAFETY: the processor has AVX2, FMA and F16C, as just asked.
+            #[allow(unsafe_code)]
+            return put(0, unsafe { avx2::dot_4_in_place(tile_rows, &x.quants, &x.scales) });
+        }
+        let tile = unpack(dtype, tile_rows, columns);
+        for (token, (quants, scales)) in
+            x.quants.chunks_exact(columns).zip(x.scales.chunks_exact(columns / BLOCK)).enumerate()
+        {
+            put(token, dot_4(&tile, quants, scales));
         }
     });
 }
@@ -150,19 +161,56 @@ mod avx2 {
     pub(super) fn dot_4(tile: &Bytes, quants: &[i8], scales: &[f32]) -> [f32; 4] {
         let (columns, blocks) = (quants.len(), scales.len());
         assert!(columns == blocks * BLOCK && tile.quants.len() == 4 * columns && tile.scales.len() == 4 * blocks);
-        let ones = _mm256_set1_epi16(1);
         let mut sums = [_mm256_setzero_ps(); 4];
         for (block, scale) in scales.iter().enumerate() {
             let x = load(quants, block * BLOCK);
             for (i, sum) in sums.iter_mut().enumerate() {
                 let w = load(&tile.quants, i * columns + block * BLOCK);
-                // |w| · (x with the sign of w): the first factor is unsigned, as the instruction wants it, and with
-                // |x| <= 127 two products fit into 16 bits.
-                let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
-                let quads = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, ones));
-                *sum = _mm256_fmadd_ps(quads, _mm256_set1_ps(tile.scales[i * blocks + block] * scale), *sum);
+                *sum = add_block(w, x, tile.scales[i * blocks + block] * scale, *sum);
             }
         }
+        add_up_all(sums)
+    }
+
+    /// As [`dot_4`], with rows of Q8_0 blocks: an f16 scale, then 32 signed bytes.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn dot_4_in_place(rows: [&[u8]; 4], quants: &[i8], scales: &[f32]) -> [f32; 4] {
+        const SIZE: usize = 2 + BLOCK;
+        let rows = rows.map(|row| &row[..scales.len() * SIZE]);
+        let mut sums = [_mm256_setzero_ps(); 4];
+        for (block, scale) in scales.iter().enumerate() {
+            let x = load(quants, block * BLOCK);
+            let at = block * SIZE;
+            let half = |row: usize| i16::from_le_bytes([rows[row][at], rows[row][at + 1]]);
+            let row_scales = _mm_cvtph_ps(_mm_set_epi16(0, 0, 0, 0, half(3), half(2), half(1), half(0)));
+            let mut products = [0f32; 4];
+            // SAFETY: `products` has room for the four floats of the register.
+            #[allow(unsafe_code)]
+            unsafe {
+                _mm_storeu_ps(products.as_mut_ptr(), _mm_mul_ps(row_scales, _mm_set1_ps(*scale)));
+            }
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let w = load(bytemuck::cast_slice(rows[i]), at + 2);
+                *sum = add_block(w, x, products[i], *sum);
+            }
+        }
+        add_up_all(sums)
+    }
+
+    /// Adds the dot product of one block to the lanes of `sum`.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_block(w: __m256i, x: __m256i, scale: f32, sum: __m256) -> __m256 {
+        // |w| · (x with the sign of w): the first factor is unsigned, as the instruction wants it, and with |x| <= 127
+        // two products fit into 16 bits.
+        let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
+        let quads = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        _mm256_fmadd_ps(quads, _mm256_set1_ps(scale), sum)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_up_all(sums: [__m256; 4]) -> [f32; 4] {
         sums.map(|sum| {
             let mut lanes = [0f32; LANES];
             // SAFETY: `lanes` has room for the eight floats of the register.
@@ -174,6 +222,7 @@ mod avx2 {
         })
     }
 
+    #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn load(bytes: &[i8], at: usize) -> __m256i {
         let block = &bytes[at..at + BLOCK];
@@ -245,6 +294,9 @@ mod tests {
                     let allowed = wide.iter().map(|w| w.abs()).sum::<f32>() / 254.0;
                     assert!((out[token * rows + row] - exact).abs() <= allowed, "{dtype:?} {row} {token}");
                 }
+                let mut alone = vec![0.0; rows];
+                matmul(dtype, &weights, columns, &x[..columns], &mut alone);
+                assert_eq!(alone, out[..rows]);
                 assert_eq!(dot_rows(dtype, &weights, columns, &x[..columns], &[row as u32]), [out[row]]);
             }
         }

@@ -14,12 +14,14 @@ use rayon::prelude::*;
 /// Work below this many multiplications is not worth waking a second thread for.
 const SERIAL_WORK: usize = 1 << 17;
 
-/// Whether the AVX2 + FMA variants may run.
+/// Whether the variants for AVX2 and its companions FMA and F16C may run.
 #[inline]
 pub(crate) fn has_avx2() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("fma")
+            && std::arch::is_x86_feature_detected!("f16c")
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
