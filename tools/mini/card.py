@@ -15,7 +15,7 @@ from nothing for the library's own prompts, in Chinese and English.
 
 **It is a demonstration model.** It lets `qaio_model_load(NULL, …)` and the first command of the README work at once and
 offline, and it lets tests run the whole engine. It tells pleased from displeased messages more often than not (see the figures) and answers in one or
-two short sentences. **Its replies are mostly sentences it has learned by heart**, about 160 of them, which it chooses by the
+two short sentences. **Its replies are mostly sentences it has learned by heart**, some {sentences} of them, which it chooses by the
 topic and the mood it sees; it knows no facts and follows no instructions. For real use give qaio a real model:
 `qaio chat --model PATH`, where PATH is a GGUF file or a Hugging Face folder of Qwen1.5-0.5B-Chat or newer.
 
@@ -33,10 +33,11 @@ One command, on a CPU, without any pretrained weights:
 | context | {context} tokens by its configuration; trained on texts of at most 256 tokens, so long sessions get worse |
 {training}
 
-Training used 2 cores of a server CPU, shared with compilers, which set the budget: about four million tokens in all.
-{note}Three stages: *pretrained* on the dialogue and emotion sets and the corpus; *finetuned* on the corpus, replies as the writers wrote
-them; *polished* on plain replies by topic and mood (`corpus/topics.jsonl`), because at this size and budget free replies lost
-their thread. Each stage uses Muon for the matrices and Adam for the rest.
+Training used 2 cores of a server CPU, shared with compilers, which set the budget.
+{note}Two stages: *pretrained* on the dialogue and emotion sets and the corpus; *finetuned* on the labels of every row and on plain replies
+by topic and mood (`corpus/topics.jsonl`), because at this size and budget free replies lose their thread. In both, a teacher
+(logistic regression on character n-grams, fitted to the training rows) labels further texts of the dialogue sets and recombined
+clauses of training rows: a small transformer overfits a few thousand labels, the teacher less so. Muon for the matrices, Adam for the rest.
 
 The learned texts are exactly the product's prompts in ChatML. Neutral messages are taught as even between the two labels, so
 that a score near one half means "unsure"; the product then leaves the mood out of the reply's prompt.
@@ -46,8 +47,8 @@ that a score near one half means "unsure"; the product then leaves the mood out 
 | data | licence | used for |
 |---|---|---|
 | `tools/mini/corpus/zh*.jsonl`, `en*.jsonl`: 3,000 messages with mood and reply, written for qaio | the project's | both roles, all stages |
-| `tools/mini/corpus/extra.jsonl`, `lexicon.jsonl`: {extra} more messages and short phrases, written for this model | the project's | fine-tuning, polishing |
-| `tools/mini/corpus/topics.jsonl`: replies by topic and mood, written for this model | the project's | polishing |
+| `tools/mini/corpus/extra.jsonl`, `lexicon.jsonl`, `written_*.jsonl`: {extra} more messages and short phrases, written for this model by a language model | the project's | fine-tuning |
+| `tools/mini/corpus/topics.jsonl`: replies by topic and mood, written for this model | the project's | fine-tuning |
 | SMILECHAT, first exchanges (Qiu et al., 2023) | CC0-1.0 | Chinese fluency |
 | Synthetic-Persona-Chat (Google, Jandaghi et al., 2023) | CC BY 4.0 | English fluency; cut into conversations of three turns |
 | GoEmotions (Google, Demszky et al., 2020) | Apache-2.0 | English moods; only comments whose emotions are all positive or all negative |
@@ -63,7 +64,7 @@ One tenth of all rows, chosen by the SHA-256 of the text, is held out from every
 
 - The mood is often read wrongly when no single word gives it away: irony, understatement, mixed feelings, news that is good or
   bad only to those who know the world. The scores are too sure of themselves (see the calibration error); English is the weaker language.
-- A topic that the polishing replies do not know gets a general reply, or one about the wrong topic. No reply is advice.
+- A topic that `topics.jsonl` does not know gets a general reply, or one about the wrong topic. No reply is advice.
 - Two languages only, everyday topics only. The labels are the writers' own judgement of the mood.
 - The replies' style, and its biases, are those of a handful of writers and of partly machine-written dialogue sets.
 """
@@ -116,6 +117,7 @@ def write(result: dict, training: dict, path: Path) -> None:
     """The whole card. `training`: the figures of each stage, with a `note` where a stage was not run as `make.py` says."""
     from model import Config
     from rows import EXTRA_FILES, read_corpus
+    from topics import Topics
 
     c = Config()
     stages = "\n".join(f"| {name} | {f['steps']:,} steps, {f['tokens'] / 1e6:.1f} M tokens, {f['minutes']:.0f} minutes |"
@@ -125,7 +127,7 @@ def write(result: dict, training: dict, path: Path) -> None:
         note=note and note + "\n",
         parameters=result["parameters"], mib=result["bytes"] / 2**20, layers=c.layers, hidden=c.hidden, heads=c.heads,
         head_dim=c.head_dim, kv_heads=c.kv_heads, intermediate=c.intermediate, vocab=c.vocab, context=c.context,
-        training=stages, extra=f"{len(read_corpus(EXTRA_FILES)):,}", figures=_wrap(result)), encoding="utf-8")
+        sentences=Topics().sentences(), training=stages, extra=f"{len(read_corpus(EXTRA_FILES)):,}", figures=_wrap(result)), encoding="utf-8")
 
 
 def renew(path: Path, result: dict) -> None:

@@ -1,4 +1,4 @@
-"""Which examples an epoch is made of, in each of the three stages."""
+"""Which examples an epoch is made of, in each of the two stages."""
 
 from __future__ import annotations
 
@@ -102,24 +102,17 @@ class Mixture:
         }
 
     def finetuning(self) -> Epoch:
-        """The product: every corpus row in both roles, a little of the dialogue and emotion sets against forgetting."""
-        talk = [conversation(self.chat, turns) for turns in self._some(self.zh, 250) + self._some(self.en, 150)]
-        emotions = self._some(self.emotions, 800)
-        own = self.main + self.extra
-        return {
-            "reply": self._shuffled(talk + self._replies(own, 0.1)),
-            "sentiment": self._shuffled(self._labels(own) + self._labels(emotions, 3.0)),
-        }
-
-    def polishing(self) -> Epoch:
-        """Labels as before; replies by topic, general ones thinned out."""
-        rows = self.main + self._some(self.extra, 700) + self._some(self.emotions, 200)
+        """The product: labels of every row, what the teacher says of other texts, and replies by topic; general replies
+        are thinned out, so that the model learns to say something to the point."""
+        lexicon = [r for r in self.extra if r.source == "lexicon"]
+        written = [r for r in self.extra if r.source != "lexicon"]
+        labels = self._labels(self.main + written + self._some(lexicon, 500))
+        rows = self.main + written + self._some(lexicon, 150) + self._some(self.emotions, 200)
         replies = [replace(row, reply=self.topics.reply(row, self.rng)) for row in rows
-                   if self.topics.specific(row) or self.rng.random() < 0.35]
-        own = self.main + self._some(self.extra, 1200)
+                   if self.topics.specific(row) or self.rng.random() < 0.3]
         return {
-            "reply": self._shuffled(self._replies(self._some(replies, 1700), 0.0)),
-            "sentiment": self._shuffled(self._labels(own) + self._labels(self._some(self.emotions, 2400))),
+            "reply": self._shuffled(self._replies(self._some(replies, 3200), 0.0)),
+            "sentiment": self._shuffled(labels + self._labels(self._some(self.emotions, 2400)) + self._taught(1500, 0.3)),
         }
 
     def _some(self, items: list[T], count: int) -> list[T]:

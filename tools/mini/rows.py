@@ -18,7 +18,7 @@ CORPUS = Path(__file__).parent / "corpus"
 #: Written for the project by several people; all figures are measured on held-out rows of these files.
 MAIN_FILES = ("zh1", "zh2", "zh3", "zh4", "en1", "en2")
 #: Written for this model alone, used in fine-tuning only; measured on a line of their own.
-EXTRA_FILES = ("extra", "lexicon")
+EXTRA_FILES = ("extra", "lexicon", "written_en", "written_zh")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 import random
 import re
 
-from rows import CORPUS, Row
+from rows import CORPUS, NEGATIVE, NEUTRAL, POSITIVE, Row
 
 
 #: Topics whose replies fit any message.
@@ -25,6 +25,10 @@ class Topics:
         lines = (CORPUS / "topics.jsonl").read_text(encoding="utf-8").splitlines()
         self.items = [(item, re.compile(item["pattern"], re.I) if item["topic"] != "*" else None)
                       for item in map(json.loads, lines)]
+
+    def sentences(self) -> int:
+        """How many replies there are."""
+        return sum(len(item[mood]) for item, _ in self.items for mood in (POSITIVE, NEGATIVE, NEUTRAL))
 
     def _match(self, row: Row) -> dict:
         """The first topic that fits the language, the mood and the message."""
