@@ -165,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn the_variant_without_fused_multiply_add_agrees() {
+        let rows = ramp(4 * 100, 0.37);
+        let x = ramp(2 * 100, 0.71);
+        let tile = [0, 1, 2, 3].map(|i| &rows[i * 100..][..100]);
+        let pair = [&x[..100], &x[100..]];
+        let fused = tile_body::<true, 4, 2>(tile, pair);
+        let plain = tile_body::<false, 4, 2>(tile, pair);
+        for (fused, plain) in fused.as_flattened().iter().zip(plain.as_flattened()) {
+            assert!((fused - plain).abs() < 1e-4);
+        }
+    }
+
+    #[test]
     fn a_token_gets_the_same_bits_alone_and_among_others() {
         let (rows, columns, tokens) = (37, 100, 7);
         let weights = ramp(rows * columns, 0.37);
