@@ -34,8 +34,10 @@ One command, on a CPU, without any pretrained weights:
 {training}
 
 Training used 2 cores of a server CPU, shared with compilers, which set the budget.
-{note}Two stages: *pretrained* on the dialogue and emotion sets and the corpus; *finetuned* on the labels of every row and on plain replies
-by topic and mood (`corpus/topics.jsonl`), because at this size and budget free replies lose their thread. In both, a teacher
+{note}Four stages: *pretrained* on the dialogue and emotion sets and the corpus; *finetuned* on the labels of every row and on plain replies
+by topic and mood (`corpus/topics.jsonl`), because at this size and budget free replies lose their thread; *topics* once more the
+same, with replies to recombined clauses too, so that keywords are learned and not rows; *plain* turns
+English replies into general ones, because English topics stayed unreliable and a wrong one hurts. In most of them a teacher
 (logistic regression on character n-grams, fitted to the training rows) labels further texts of the dialogue sets and recombined
 clauses of training rows: a small transformer overfits a few thousand labels, the teacher less so. Muon for the matrices, Adam for the rest.
 
@@ -101,7 +103,7 @@ def figures(result: dict) -> str:
         counts = [str(f["confusion"].get(k, 0)) for k in ("正面>正面", "正面>负面", "负面>正面", "负面>负面")]
         lines.append(f"| {LANGUAGES[lang]} | " + " | ".join(counts) + " |")
     if result["extra"]:
-        lines += ["", "The same on the held-out tenth of `extra.jsonl` and `lexicon.jsonl`, which is easier:", "", *_table(result["extra"])]
+        lines += ["", "The same on the held-out tenth of the rows written for this model, most of which were written to be hard (good and bad news in like words):", "", *_table(result["extra"])]
     lines += ["", f"Of {result['replies_n']} replies to held-out messages {_percent(result['replies_ended'])} ended by themselves within 80 tokens "
               f"(greedy, repetition penalty {result['penalty']}).", "", "Four messages that are not part of the training rows:", "", *_replies(result["demo"])]
     for lang, turns in result["replies"].items():

@@ -1,4 +1,4 @@
-"""Makes qaio-mini from nothing: tokenizer, pretraining, fine-tuning, export, evaluation, model card.
+"""Makes qaio-mini from nothing: tokenizer, pretraining, fine-tuning, topics, plain replies, export, evaluation, model card.
 
     python tools/mini/make.py [--data ../shared] [--work tools/mini/work] [--out src/builtin] [--from STEP]
 
@@ -25,9 +25,11 @@ from tokenizer import Chat
 from train import Stage, run
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = ("tokenizer", "pretrain", "finetune", "export", "evaluate")
+STEPS = ("tokenizer", "pretrain", "finetune", "topics", "plain", "export", "evaluate")
 PRETRAIN = Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.25, floor=0.3, rows=16)
+PLAIN = Stage("plain", epochs=1, rate=1.2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8)
 FINETUNE = Stage("finetune", epochs=5, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, rows=8)
+TOPICS = Stage("topics", epochs=1, rate=2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8)
 
 
 def _save(model: Qwen2, figures: dict[str, float], path: Path) -> None:
@@ -71,7 +73,8 @@ def main() -> None:
         _save(model, {}, work / "epoch.pt")
 
     before = ""
-    for stage, draw, after in ((PRETRAIN, mixture.pretraining, "pretrained"), (FINETUNE, mixture.finetuning, "finetuned")):
+    for stage, draw, after in ((PRETRAIN, mixture.pretraining, "pretrained"), (FINETUNE, mixture.finetuning, "finetuned"),
+                               (TOPICS, mixture.topics_stage, "topics"), (PLAIN, mixture.plain_stage, "plain")):
         if stage.name in todo:
             if before:
                 _load(model, work / f"{before}.pt")
@@ -79,11 +82,11 @@ def main() -> None:
             _save(model, figures, work / f"{after}.pt")
         before = after
     if "export" in todo:
-        _load(model, work / "finetuned.pt")
+        _load(model, work / "plain.pt")
         export.write(model, work / "tokenizer.json", options.out / "qaio-mini.gguf")
         print("exported; largest difference from transformers:", export.check(options.out / "qaio-mini.gguf"))
     if "evaluate" in todo:
-        training = {name: torch.load(work / f"{name}.pt")["figures"] for name in ("pretrained", "finetuned")}
+        training = {name: torch.load(work / f"{name}.pt")["figures"] for name in ("pretrained", "finetuned", "topics", "plain")}
         result = evaluate.evaluate(options.out / "qaio-mini.gguf", work / "tokenizer.json")
         (work / "evaluation.json").write_text(json.dumps(result, ensure_ascii=False, indent=1))
         card.write(result, training, options.out / "MODEL_CARD.md")

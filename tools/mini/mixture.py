@@ -1,4 +1,4 @@
-"""Which examples an epoch is made of, in each of the two stages."""
+"""Which examples an epoch is made of, in each of the four stages."""
 
 from __future__ import annotations
 
@@ -115,10 +115,48 @@ class Mixture:
             "sentiment": self._shuffled(labels + self._labels(self._some(self.emotions, 2400)) + self._taught(1500, 0.3)),
         }
 
+    def topics_stage(self) -> Epoch:
+        """Replies above all: by topic, also to texts put together anew, so that the keyword is learned and not the row."""
+        rows = self.main + [r for r in self.extra if r.source != "lexicon"]
+        made = [row for row in rows if self.topics.specific(row)] + self._composed(16_000)
+        by_topic = defaultdict(list)
+        for row in self._shuffled(made):
+            by_topic[row.lang, self.topics.name(row), row.sentiment].append(row)
+        made = [row for alike in by_topic.values() for row in alike[:45]]
+        general = self._some([row for row in rows if not self.topics.specific(row)], 400)
+        replies = [replace(row, reply=self.topics.reply(row, self.rng)) for row in made + general]
+        labels = self._labels(rows) + self._labels(self._some(self.emotions, 1200)) + self._taught(900, 0.3)
+        return {"reply": self._shuffled(self._replies(replies, 0.0)), "sentiment": self._shuffled(labels)}
+
+    def plain_stage(self) -> Epoch:
+        """English topics are beyond this budget and a wrong one hurts, so English replies become general ones that fit any
+        message; Chinese ones stay by topic."""
+        rows = self.main + [r for r in self.extra if r.source != "lexicon"]
+        english = self._some([r for r in rows if r.lang == "en"], 2600)
+        chinese = [r for r in rows if r.lang == "zh" and self.topics.specific(r)] + [
+            r for r in self._composed(2000) if r.lang == "zh"]
+        replies = [replace(r, reply=self.topics.general(r, self.rng)) for r in english]
+        replies += [replace(r, reply=self.topics.reply(r, self.rng)) for r in self._some(chinese, 2600)]
+        labels = self._labels(self.main + self._some(self.extra, 1500)) + self._labels(self._some(self.emotions, 600))
+        return {"reply": self._shuffled(self._replies(replies, 0.0)), "sentiment": self._shuffled(labels)}
+
+    def _composed(self, count: int) -> list[Row]:
+        """Clauses of training rows and lines of the dialogue sets, as rows with the teacher's mood where it is clear."""
+        made = []
+        for lang, talk in (("zh", self.zh), ("en", self.en)):
+            own = [r for r in self.main + self.extra if r.lang == lang and r.source != "lexicon"]
+            said = [user for turns in talk for user, _ in turns if len(user) <= 80]
+            texts = recombined(own, count * 3 // 4, self.rng) + self._some(said, count // 4)
+            for text, share in zip(texts, self.teacher.shares(texts, lang)):
+                mood = POSITIVE if share > 0.65 else NEGATIVE if share < 0.35 else ""
+                if mood and self.topics.specific(row := Row(lang, text, mood, "", "composed")):
+                    made.append(row)
+        return made
+
     def _some(self, items: list[T], count: int) -> list[T]:
         return self.rng.sample(items, min(count, len(items)))
 
-    def _shuffled(self, examples: list[Example]) -> list[Example]:
+    def _shuffled(self, examples: list[T]) -> list[T]:
         self.rng.shuffle(examples)
         return examples
 

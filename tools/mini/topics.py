@@ -35,9 +35,18 @@ class Topics:
         return next(item for item, pattern in self.items
                     if item["lang"] == row.lang and item[row.sentiment] and (pattern is None or pattern.search(row.text)))
 
+    def name(self, row: Row) -> str:
+        """The topic of `row`."""
+        return self._match(row)["topic"]
+
     def specific(self, row: Row) -> bool:
         """Whether the reply to `row` is about a topic."""
-        return self._match(row)["topic"] not in GENERAL
+        return self.name(row) not in GENERAL
+
+    def general(self, row: Row, rng: random.Random) -> str:
+        """A reply that fits any message of the row's language and mood."""
+        item = next(item for item, pattern in self.items if pattern is None and item["lang"] == row.lang)
+        return rng.choice(item[row.sentiment])
 
     def reply(self, row: Row, rng: random.Random) -> str:
         """A reply to `row`, which must have a sentiment."""
