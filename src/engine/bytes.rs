@@ -52,17 +52,15 @@ impl Bytes {
     pub(crate) fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
         if let Bytes::Mapped(map) = self {
-            const PAGE: usize = 4096;
-            let start = range.start.next_multiple_of(PAGE);
-            let end = range.end / PAGE * PAGE;
-            if start < end {
-                // SAFETY: dropping clean pages of a read-only file map loses nothing: a later read brings them back.
-                #[allow(unsafe_code)]
-                let advised =
-                    unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
-                // Only a hint: refusal costs memory, nothing else.
-                drop(advised);
-            }
+            // A page fault maps the pages around it too (Linux: 64 KiB), before and behind the range.
+            const AROUND: usize = 64 << 10;
+            let start = range.start.saturating_sub(AROUND) / AROUND * AROUND;
+            let end = (range.end + AROUND).next_multiple_of(AROUND).min(map.len());
+            // SAFETY: dropping clean pages of a read-only file map loses nothing: a later read brings them back.
+            #[allow(unsafe_code)]
+            let advised = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
+            // Only a hint: refusal costs memory, nothing else.
+            drop(advised);
         }
         #[cfg(not(unix))]
         let _ = range;

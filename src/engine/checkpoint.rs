@@ -133,6 +133,7 @@ impl Checkpoint {
         let tensor = self.tensor(name, &[length])?;
         let mut out = zeroed(length, name)?;
         matrix::decode(tensor.dtype, &tensor.file.as_slice()[tensor.range.clone()], &mut out);
+        tensor.file.release(tensor.range.clone());
         if let Some(at) = out.iter().position(|value: &f32| !value.is_finite()) {
             fail!(
                 ModelNotFinite,

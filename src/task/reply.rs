@@ -104,11 +104,25 @@ impl Model {
     ) -> Result<Turn> {
         options.check()?;
         let interrupt = options.interrupt(cancel);
+        self.turn_until(text, options, &interrupt, on_sentiment, |sentiment| {
+            self.reply_until(text, sentiment.mood(), options, &interrupt, on_piece)
+        })
+    }
+
+    /// The sentiment of `text`, and unless `on_sentiment` breaks off, what `reply` makes of it.
+    pub(crate) fn turn_until(
+        &self,
+        text: &str,
+        options: &ReplyOptions,
+        interrupt: &Interrupt,
+        on_sentiment: &mut dyn FnMut(&Sentiment) -> ControlFlow<()>,
+        reply: impl FnOnce(&Sentiment) -> Result<Reply>,
+    ) -> Result<Turn> {
         let started = Instant::now();
-        let sentiment = self.sentiment_until(text, &options.for_sentiment(), &interrupt)?;
+        let sentiment = self.sentiment_until(text, &options.for_sentiment(), interrupt)?;
         let reply = match on_sentiment(&sentiment) {
             ControlFlow::Break(()) => Reply::unsaid(started),
-            ControlFlow::Continue(()) => self.reply_until(text, sentiment.mood(), options, &interrupt, on_piece)?,
+            ControlFlow::Continue(()) => reply(&sentiment)?,
         };
         Ok(Turn { sentiment, reply })
     }
@@ -162,7 +176,7 @@ impl Model {
 
 impl Reply {
     /// No reply, because the callback stopped the turn at its sentiment.
-    pub(crate) fn unsaid(started: Instant) -> Self {
+    fn unsaid(started: Instant) -> Self {
         let usage = Usage::new(Default::default(), 0, started);
         Self { text: String::new(), stop_reason: StopReason::Callback, usage }
     }

@@ -3,13 +3,12 @@
 //! The history is the truth; the KV is only a cache of its beginning. Each message renders the whole conversation and
 //! computes what the KV does not hold yet, so nothing that ends early can leave the two apart.
 
-use super::{Model, OnPiece, Reply, ReplyOptions, Sentiment, SessionOptions, Turn, prompt, text};
+use super::{Model, OnPiece, ReplyOptions, Sentiment, SessionOptions, Turn, prompt, text};
 use crate::engine::{CancelToken, Kv, Message, Role};
 use crate::error::{ErrorKind, Result};
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A conversation with the assistant. [`Clone`] forks it: both go on from here, sharing the KV so far.
 #[derive(Clone)]
@@ -56,20 +55,14 @@ impl Session {
     ) -> Result<Turn> {
         options.check()?;
         let interrupt = options.interrupt(cancel);
-        let started = Instant::now();
         let model = self.model.clone();
-        let sentiment = model.sentiment_until(text, &options.for_sentiment(), &interrupt)?;
-        let reply = match on_sentiment(&sentiment) {
-            ControlFlow::Break(()) => Reply::unsaid(started),
-            ControlFlow::Continue(()) => {
-                let prompt = self.prompt(text, &sentiment, options)?;
-                if self.kv.tokens().is_empty() {
-                    self.kv = model.assistant.kv(&model.engine, &interrupt)?;
-                }
-                model.answer(&mut self.kv, &prompt, options, &interrupt, on_piece)?
+        let turn = model.turn_until(text, options, &interrupt, on_sentiment, |sentiment| {
+            let prompt = self.prompt(text, sentiment, options)?;
+            if self.kv.tokens().is_empty() {
+                self.kv = model.assistant.kv(&model.engine, &interrupt)?;
             }
-        };
-        let turn = Turn { sentiment, reply };
+            model.answer(&mut self.kv, &prompt, options, &interrupt, on_piece)
+        })?;
         self.exchanges.push(Exchange { message: text.to_owned(), turn: turn.clone() });
         Ok(turn)
     }

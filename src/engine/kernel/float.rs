@@ -1,11 +1,8 @@
 //! Products with f32, f16 and bf16 weights. Activations and sums are f32; 16-bit weights are widened exactly.
 
-use super::{Scatter, by_cpu, for_each_tile, multiply_add};
+use super::{LANES, add_up, by_cpu, for_each_tile, multiply_add};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-
-/// Partial sums per dot product: lane `i` adds the products at `i`, `i + 8`, `i + 16`, …
-const LANES: usize = 8;
 
 /// A weight type that widens to f32.
 pub(crate) trait Element: Copy + Sync {
@@ -40,36 +37,23 @@ impl Element for bf16 {
 /// `weights`: `[rows, columns]`, `x`: `[tokens, columns]`, `out`: `[tokens, rows]`.
 pub(crate) fn matmul<T: Element>(weights: &[T], columns: usize, x: &[f32], out: &mut [f32]) {
     let rows = weights.len() / columns;
-    let out = Scatter::new(out, rows);
-    for_each_tile(rows, weights.len() * (x.len() / columns), |first| {
+    for_each_tile(rows, weights.len() * (x.len() / columns), out, |tile| {
         let mut scratch = [const { Vec::new() }; 4];
-        let mut tile = [&[][..]; 4];
-        for (i, (slot, scratch)) in tile.iter_mut().zip(&mut scratch).enumerate() {
-            // The last tile may be short: its missing rows repeat the last one and are not written.
-            let row = (first + i).min(rows - 1);
+        let mut weights_of = [&[][..]; 4];
+        for ((slot, scratch), row) in weights_of.iter_mut().zip(&mut scratch).zip(tile.rows()) {
             if size_of::<T>() < size_of::<f32>() {
                 scratch.resize(columns, 0.0);
             }
             *slot = T::widen(&weights[row * columns..][..columns], scratch);
         }
-        let present = 4.min(rows - first);
-        let put = |token: usize, sums: [f32; 4]| {
-            for (i, sum) in sums.into_iter().take(present).enumerate() {
-                // SAFETY: each tile writes its own columns only.
-                #[allow(unsafe_code)]
-                unsafe {
-                    out.put(token, first + i, sum);
-                }
-            }
-        };
         let mut pairs = x.chunks_exact(2 * columns);
         for (pair, two) in pairs.by_ref().enumerate() {
-            let [first_sums, second_sums] = dot_4x2(tile, [&two[..columns], &two[columns..]]);
-            put(2 * pair, first_sums);
-            put(2 * pair + 1, second_sums);
+            let [first, second] = dot_4x2(weights_of, [&two[..columns], &two[columns..]]);
+            tile.put(2 * pair, first);
+            tile.put(2 * pair + 1, second);
         }
         if !pairs.remainder().is_empty() {
-            put(x.len() / columns - 1, dot_4x1(tile, pairs.remainder()));
+            tile.put(x.len() / columns - 1, dot_4x1(weights_of, pairs.remainder()));
         }
     });
 }
@@ -104,7 +88,7 @@ fn dot_4x1_body<const FMA: bool>(rows: [&[f32]; 4], x: &[f32]) -> [f32; 4] {
     tile_body::<FMA, 4, 1>(rows, [x])[0]
 }
 
-/// All dot products of `rows` with `x`. The order of operations of each is the same for any `R` and `X`.
+/// All dot products of `rows` with `x`. Lane `i` adds the products at `i`, `i + 8`, `i + 16`, …; the order of operations of each is the same for any `R` and `X`.
 #[inline(always)]
 fn tile_body<const FMA: bool, const R: usize, const X: usize>(rows: [&[f32]; R], x: [&[f32]; X]) -> [[f32; R]; X] {
     let length = x[0].len();
@@ -128,8 +112,7 @@ fn tile_body<const FMA: bool, const R: usize, const X: usize>(rows: [&[f32]; R],
     let mut out = [[0f32; R]; X];
     for j in 0..X {
         for i in 0..R {
-            let s = sums[j][i];
-            let mut sum = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+            let mut sum = add_up(sums[j][i]);
             for at in whole..length {
                 sum = multiply_add::<FMA>(rows[i][at], x[j][at], sum);
             }

@@ -4,15 +4,13 @@
 //! per product in the same way. A dot product multiplies bytes, adds up integers within a block and floats across blocks.
 //! For a single token Q8_0 is read where it lies, which saves the unpacking and changes no bit of the result.
 
-use super::{Scatter, for_each_tile, multiply_add};
+use super::{LANES, add_up, for_each_tile, multiply_add};
 use candle_core::quantized::GgmlDType;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 /// Elements that share a scale.
 const BLOCK: usize = 32;
-/// Float accumulators per dot product; each adds four neighbouring products of every block.
-const LANES: usize = 8;
 
 /// Vectors of signed bytes with a scale per block: `quants` `[rows, columns]`, `scales` `[rows, columns / BLOCK]`.
 struct Bytes {
@@ -30,32 +28,18 @@ pub(super) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32]
     let row_bytes = columns / BLOCK * dtype.type_size();
     let rows = weights.len() / row_bytes;
     let x = quantize(x);
-    let out = Scatter::new(out, rows);
-    for_each_tile(rows, rows * x.quants.len(), |first| {
-        let present = 4.min(rows - first);
-        // The last tile may be short: its missing rows repeat the last one and are not written.
-        let row = |i: usize| &weights[(first + i.min(present - 1)) * row_bytes..][..row_bytes];
-        let tile_rows = [row(0), row(1), row(2), row(3)];
-        let put = |token: usize, sums: [f32; 4]| {
-            for (i, sum) in sums.into_iter().take(present).enumerate() {
-                // SAFETY: each tile writes its own columns only.
-                #[allow(unsafe_code)]
-                unsafe {
-                    out.put(token, first + i, sum);
-                }
-            }
-        };
+    for_each_tile(rows, rows * x.quants.len(), out, |tile| {
+        let packed = tile.rows().map(|row| &weights[row * row_bytes..][..row_bytes]);
         #[cfg(target_arch = "x86_64")]
         if x.quants.len() == columns && dtype == GgmlDType::Q8_0 && super::has_avx2() {
             // SAFETY: the processor has AVX2, FMA and F16C, as just asked.
             #[allow(unsafe_code)]
-            return put(0, unsafe { avx2::dot_4_in_place(tile_rows, &x.quants, &x.scales) });
+            return tile.put(0, unsafe { avx2::dot_4_in_place(packed, &x.quants, &x.scales) });
         }
-        let tile = unpack(dtype, tile_rows, columns);
-        for (token, (quants, scales)) in
-            x.quants.chunks_exact(columns).zip(x.scales.chunks_exact(columns / BLOCK)).enumerate()
-        {
-            put(token, dot_4(&tile, quants, scales));
+        let unpacked = unpack(dtype, packed, columns);
+        let tokens = x.quants.chunks_exact(columns).zip(x.scales.chunks_exact(columns / BLOCK));
+        for (token, (quants, scales)) in tokens.enumerate() {
+            tile.put(token, dot_4(&unpacked, quants, scales));
         }
     });
 }
@@ -130,7 +114,7 @@ fn dot_4(tile: &Bytes, quants: &[i8], scales: &[f32]) -> [f32; 4] {
     dot_4_portable::<{ cfg!(target_arch = "aarch64") }>(tile, quants, scales)
 }
 
-/// The definition of [`dot_4`]; the other variants do the same operations in the same order.
+/// The definition of [`dot_4`]: each lane adds four neighbouring products of every block. The other variants do the same operations in the same order.
 fn dot_4_portable<const FMA: bool>(tile: &Bytes, quants: &[i8], scales: &[f32]) -> [f32; 4] {
     let (columns, blocks) = (quants.len(), scales.len());
     std::array::from_fn(|i| {
@@ -148,13 +132,10 @@ fn dot_4_portable<const FMA: bool>(tile: &Bytes, quants: &[i8], scales: &[f32]) 
     })
 }
 
-fn add_up(s: [f32; LANES]) -> f32 {
-    ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
-}
-
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{BLOCK, Bytes, LANES, add_up};
+    use super::super::{LANES, add_up};
+    use super::{BLOCK, Bytes};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx2,fma")]

@@ -10,6 +10,7 @@ mod int8;
 pub(crate) mod quantized;
 
 use rayon::prelude::*;
+use std::marker::PhantomData;
 
 /// Work below this many multiplications is not worth waking a second thread for.
 const SERIAL_WORK: usize = 1 << 17;
@@ -71,47 +72,68 @@ pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// A matrix that several threads fill, each its own columns.
-pub(crate) struct Scatter<'a> {
-    start: *mut f32,
-    /// Columns of the matrix.
-    stride: usize,
+/// Float accumulators per dot product.
+const LANES: usize = 8;
+
+/// The sum of the accumulators, in the order that every dot product here uses.
+#[inline(always)]
+fn add_up(s: [f32; LANES]) -> f32 {
+    ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+}
+
+/// Up to four rows of weights, and the right to write their products.
+pub(crate) struct Tile<'a> {
+    /// The first row.
+    first: usize,
+    /// Rows of all weights; the last tile may have fewer than four of its own.
+    rows: usize,
+    /// `[tokens, rows]`, which all tiles fill together.
+    out: *mut f32,
     length: usize,
-    filled: std::marker::PhantomData<&'a mut [f32]>,
+    filled: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: `put` is the only access, and its callers write disjoint elements (see there).
-#[allow(unsafe_code)]
-unsafe impl Sync for Scatter<'_> {}
-
-impl<'a> Scatter<'a> {
-    /// `out`: `[rows, stride]`.
-    pub(crate) fn new(out: &'a mut [f32], stride: usize) -> Self {
-        Self { start: out.as_mut_ptr(), stride, length: out.len(), filled: std::marker::PhantomData }
+impl Tile<'_> {
+    /// The four rows; where the tile is short, its last one again.
+    fn rows(&self) -> [usize; 4] {
+        [0, 1, 2, 3].map(|i| (self.first + i).min(self.rows - 1))
     }
 
-    /// Writes one element.
-    ///
-    /// # Safety
-    /// No other thread may write or read the element (`row`, `column`) while this `Scatter` lives.
-    #[allow(unsafe_code)]
+    /// Writes the products of the rows with one token; those of repeated rows are left out.
     #[inline(always)]
-    pub(crate) unsafe fn put(&self, row: usize, column: usize, value: f32) {
-        let at = row * self.stride + column;
-        assert!(column < self.stride && at < self.length);
-        // SAFETY: in bounds, as asserted, and not shared, as the caller promises.
-        unsafe { *self.start.add(at) = value }
+    fn put(&self, token: usize, sums: [f32; 4]) {
+        for (row, sum) in (self.first..self.rows).zip(sums) {
+            let at = token * self.rows + row;
+            assert!(at < self.length);
+            // SAFETY: in bounds, as asserted. `for_each_tile` borrows the matrix mutably and makes one tile for each
+            // four rows, so no other tile writes the element, and nobody reads it meanwhile.
+            #[allow(unsafe_code)]
+            unsafe {
+                *self.out.add(at) = sum;
+            }
+        }
     }
 }
 
-/// Calls `tile(first_row)` for each group of four rows, on several threads if the work (`multiplications` in all) is
-/// worth it.
-pub(crate) fn for_each_tile(rows: usize, multiplications: usize, tile: impl Fn(usize) + Sync) {
+/// Fills `out`, `[tokens, rows]`, by calling `fill` for each group of four rows, on several threads if the work
+/// (`multiplications` in all) is worth it.
+pub(crate) fn for_each_tile(rows: usize, multiplications: usize, out: &mut [f32], fill: impl Fn(&Tile) + Sync) {
+    /// The address of a matrix that several threads fill.
+    struct Shared(*mut f32);
+    // SAFETY: it is only handed to tiles, which write disjoint elements (see `Tile::put`).
+    #[allow(unsafe_code)]
+    unsafe impl Sync for Shared {}
+
+    let length = out.len();
+    let shared = &Shared(out.as_mut_ptr());
+    let tile = |index: usize| {
+        fill(&Tile { first: index * 4, rows, out: shared.0, length, filled: PhantomData });
+    };
     let tiles = rows.div_ceil(4);
     if multiplications < SERIAL_WORK {
-        (0..tiles).for_each(|index| tile(index * 4));
+        (0..tiles).for_each(tile);
         return;
     }
     let worth_a_task = (SERIAL_WORK / 2 / (multiplications / tiles).max(1)).max(1);
-    (0..tiles).into_par_iter().with_min_len(worth_a_task).for_each(|index| tile(index * 4));
+    (0..tiles).into_par_iter().with_min_len(worth_a_task).for_each(tile);
 }

@@ -1,7 +1,7 @@
 //! Products with quantised weights: the activations are quantised too (to 8 bits, per block), the sums of a block are
 //! integers. Block formats are candle's; so are the dot products, except those of [`int8`].
 
-use super::{Scatter, for_each_tile, int8};
+use super::{for_each_tile, int8};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::k_quants::{
     BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0, GgmlType,
@@ -90,18 +90,10 @@ fn matmul_blocks<T: GgmlType>(weights: &[u8], columns: usize, x: &[f32], out: &m
     let per_row = columns / T::BLCK_SIZE;
     let rows = weights.len() / per_row;
     let x_blocks = quantize::<T::VecDotType>(x);
-    let out = Scatter::new(out, rows);
-    for_each_tile(rows, rows * x.len(), |first| {
-        let last = rows.min(first + 4);
+    for_each_tile(rows, rows * x.len(), out, |tile| {
+        let tile_rows = tile.rows().map(|row| &weights[row * per_row..][..per_row]);
         for (token, x) in x_blocks.chunks_exact(per_row).enumerate() {
-            for row in first..last {
-                let sum = T::vec_dot(columns, &weights[row * per_row..][..per_row], x);
-                // SAFETY: each tile writes its own columns only.
-                #[allow(unsafe_code)]
-                unsafe {
-                    out.put(token, row, sum);
-                }
-            }
+            tile.put(token, tile_rows.map(|row| T::vec_dot(columns, row, x)));
         }
     });
 }
