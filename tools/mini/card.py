@@ -34,7 +34,7 @@ One command, on a CPU, without any pretrained weights:
 {training}
 
 Training used 2 cores of a server CPU, shared with compilers, which set the budget.
-{note}Four stages: *pretrained* on the dialogue and emotion sets and the corpus; *finetuned* on the labels of every row and on plain replies
+{note}Four stages: *pretrain* on the dialogue and emotion sets and the corpus; *finetune* on the labels of every row and on plain replies
 by topic and mood (`corpus/topics.jsonl`), because at this size and budget free replies lose their thread; *topics* once more the
 same, with replies to recombined clauses too, so that keywords are learned and not rows; *plain* turns
 English replies into general ones, because English topics stayed unreliable and a wrong one hurts. In most of them a teacher

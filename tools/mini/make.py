@@ -25,11 +25,14 @@ from tokenizer import Chat
 from train import Stage, run
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = ("tokenizer", "pretrain", "finetune", "topics", "plain", "export", "evaluate")
-PRETRAIN = Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.25, floor=0.3, rows=16)
-PLAIN = Stage("plain", epochs=1, rate=1.2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8)
-FINETUNE = Stage("finetune", epochs=5, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, rows=8)
-TOPICS = Stage("topics", epochs=1, rate=2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8)
+#: In order; each goes on from the checkpoint of the one before and leaves one under its own name.
+STAGES = (
+    (Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.25, floor=0.3, rows=16), Mixture.pretraining),
+    (Stage("finetune", epochs=5, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, rows=8), Mixture.finetuning),
+    (Stage("topics", epochs=1, rate=2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8), Mixture.topical),
+    (Stage("plain", epochs=1, rate=1.2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8), Mixture.plain),
+)
+STEPS = ("tokenizer", *(stage.name for stage, _ in STAGES), "export", "evaluate")
 
 
 def _save(model: Qwen2, figures: dict[str, float], path: Path) -> None:
@@ -72,21 +75,21 @@ def main() -> None:
         print(f"  validation after epoch {epoch}: {evaluate.accuracy(model, chat, check)}", flush=True)
         _save(model, {}, work / "epoch.pt")
 
-    before = ""
-    for stage, draw, after in ((PRETRAIN, mixture.pretraining, "pretrained"), (FINETUNE, mixture.finetuning, "finetuned"),
-                               (TOPICS, mixture.topics_stage, "topics"), (PLAIN, mixture.plain_stage, "plain")):
+    before = None
+    for stage, draw in STAGES:
+        checkpoint = work / f"{stage.name}.pt"
         if stage.name in todo:
             if before:
-                _load(model, work / f"{before}.pt")
-            figures = run(model, stage, heads, draw, chat.end, report)
-            _save(model, figures, work / f"{after}.pt")
-        before = after
+                _load(model, before)
+            figures = run(model, stage, heads, lambda: draw(mixture), chat.end, report)
+            _save(model, figures, checkpoint)
+        before = checkpoint
     if "export" in todo:
-        _load(model, work / "plain.pt")
+        _load(model, before)
         export.write(model, work / "tokenizer.json", options.out / "qaio-mini.gguf")
         print("exported; largest difference from transformers:", export.check(options.out / "qaio-mini.gguf"))
     if "evaluate" in todo:
-        training = {name: torch.load(work / f"{name}.pt")["figures"] for name in ("pretrained", "finetuned", "topics", "plain")}
+        training = {stage.name: torch.load(work / f"{stage.name}.pt")["figures"] for stage, _ in STAGES}
         result = evaluate.evaluate(options.out / "qaio-mini.gguf", work / "tokenizer.json")
         (work / "evaluation.json").write_text(json.dumps(result, ensure_ascii=False, indent=1))
         card.write(result, training, options.out / "MODEL_CARD.md")

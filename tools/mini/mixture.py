@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Iterator, TypeVar
 
 import outside
 from augment import sentiment_text
@@ -19,6 +20,7 @@ from topics import Topics
 
 SHARE = {POSITIVE: 0.96, NEUTRAL: 0.5, NEGATIVE: 0.04}
 LABEL_WEIGHT = 6.0
+LANGUAGES = ("zh", "en")
 #: Examples by role; a role's examples share its system prompt.
 Epoch = dict[str, list[Example]]
 T = TypeVar("T")
@@ -41,24 +43,33 @@ class Mixture:
         train = part(everything, "train")
         self.main = [r for r in train if r.source not in EXTRA_FILES]
         self.extra = [r for r in train if r.source in EXTRA_FILES]
+        self.lexicon = [r for r in self.extra if r.source == "lexicon"]
+        #: Whole messages, not single phrases.
+        self.messages = self.main + [r for r in self.extra if r.source != "lexicon"]
         taken = {r.text for r in everything}
         self.emotions = [r for r in dedupe(outside.goemotions(data)) if r.text not in taken]
         self.zh = outside.smilechat(data)
         self.en = outside.persona_chat(data)
-        self.teacher = Teacher(self.main + self.extra, self.emotions)
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """Fitted when it is first asked, which the tokenizer's training never does."""
+        return Teacher(self.main + self.extra, self.emotions)
+
+    def _opinions(self, lang: str, count: int, from_talk: float, longest: int) -> Iterator[tuple[str, float]]:
+        """`count` texts without a label, said in the dialogue sets or made of training rows, each with the teacher's
+        probability of 正面."""
+        talk = self.zh if lang == "zh" else self.en
+        said = [user for turns in talk for user, _ in turns if len(user) <= longest]
+        texts = self._some(said, round(count * from_talk))
+        texts += recombined([r for r in self.messages if r.lang == lang], count - len(texts), self.rng)
+        return zip(texts, self.teacher.shares(texts, lang))
 
     def _taught(self, count: int, from_talk: float) -> list[Example]:
-        """`count` texts per language with the teacher's opinion: said in the dialogue sets, or made of training rows."""
+        """`count` texts per language with the teacher's opinion as their label."""
         yes, no = self.chat.label(POSITIVE), self.chat.label(NEGATIVE)
-        made = []
-        for lang, talk in (("zh", self.zh), ("en", self.en)):
-            said = [user for turns in talk for user, _ in turns if len(user) <= 120]
-            texts = self._some(said, round(count * from_talk))
-            own = [r for r in self.main + self.extra if r.lang == lang and r.source != "lexicon"]
-            texts += recombined(own, count - len(texts), self.rng)
-            for text, share in zip(texts, self.teacher.shares(texts, lang)):
-                made.append(labelled(self.chat, sentiment_user(text), yes, no, share, LABEL_WEIGHT / 2))
-        return made
+        return [labelled(self.chat, sentiment_user(text), yes, no, share, LABEL_WEIGHT / 2)
+                for lang in LANGUAGES for text, share in self._opinions(lang, count, from_talk, 120)]
 
     def _labels(self, rows: list[Row], weight: float = LABEL_WEIGHT) -> list[Example]:
         alike = defaultdict(list)
@@ -104,54 +115,46 @@ class Mixture:
     def finetuning(self) -> Epoch:
         """The product: labels of every row, what the teacher says of other texts, and replies by topic; general replies
         are thinned out, so that the model learns to say something to the point."""
-        lexicon = [r for r in self.extra if r.source == "lexicon"]
-        written = [r for r in self.extra if r.source != "lexicon"]
-        labels = self._labels(self.main + written + self._some(lexicon, 500))
-        rows = self.main + written + self._some(lexicon, 150) + self._some(self.emotions, 200)
-        replies = [replace(row, reply=self.topics.reply(row, self.rng)) for row in rows
-                   if self.topics.specific(row) or self.rng.random() < 0.3]
+        labels = self._labels(self.messages + self._some(self.lexicon, 500))
+        rows = self.messages + self._some(self.lexicon, 150) + self._some(self.emotions, 200)
+        replies = self._by_topic([r for r in rows if self.topics.specific(r) or self.rng.random() < 0.3])
         return {
             "reply": self._shuffled(self._replies(self._some(replies, 3200), 0.0)),
             "sentiment": self._shuffled(labels + self._labels(self._some(self.emotions, 2400)) + self._taught(1500, 0.3)),
         }
 
-    def topics_stage(self) -> Epoch:
+    def topical(self) -> Epoch:
         """Replies above all: by topic, also to texts put together anew, so that the keyword is learned and not the row."""
-        rows = self.main + [r for r in self.extra if r.source != "lexicon"]
-        made = [row for row in rows if self.topics.specific(row)] + self._composed(16_000)
-        by_topic = defaultdict(list)
-        for row in self._shuffled(made):
-            by_topic[row.lang, self.topics.name(row), row.sentiment].append(row)
-        made = [row for alike in by_topic.values() for row in alike[:45]]
-        general = self._some([row for row in rows if not self.topics.specific(row)], 400)
-        replies = [replace(row, reply=self.topics.reply(row, self.rng)) for row in made + general]
-        labels = self._labels(rows) + self._labels(self._some(self.emotions, 1200)) + self._taught(900, 0.3)
+        alike = defaultdict(list)
+        specific = [r for r in self.messages if self.topics.specific(r)]
+        for row in self._shuffled(specific + self._composed("zh", 16_000) + self._composed("en", 16_000)):
+            alike[row.lang, self.topics.name(row), row.sentiment].append(row)
+        general = self._some([r for r in self.messages if not self.topics.specific(r)], 400)
+        replies = self._by_topic([row for rows in alike.values() for row in rows[:45]] + general)
+        labels = self._labels(self.messages) + self._labels(self._some(self.emotions, 1200)) + self._taught(900, 0.3)
         return {"reply": self._shuffled(self._replies(replies, 0.0)), "sentiment": self._shuffled(labels)}
 
-    def plain_stage(self) -> Epoch:
+    def plain(self) -> Epoch:
         """English topics are beyond this budget and a wrong one hurts, so English replies become general ones that fit any
         message; Chinese ones stay by topic."""
-        rows = self.main + [r for r in self.extra if r.source != "lexicon"]
-        english = self._some([r for r in rows if r.lang == "en"], 2600)
-        chinese = [r for r in rows if r.lang == "zh" and self.topics.specific(r)] + [
-            r for r in self._composed(2000) if r.lang == "zh"]
+        english = self._some([r for r in self.messages if r.lang == "en"], 2600)
+        chinese = [r for r in self.messages if r.lang == "zh" and self.topics.specific(r)] + self._composed("zh", 2000)
         replies = [replace(r, reply=self.topics.general(r, self.rng)) for r in english]
-        replies += [replace(r, reply=self.topics.reply(r, self.rng)) for r in self._some(chinese, 2600)]
+        replies += self._by_topic(self._some(chinese, 2600))
         labels = self._labels(self.main + self._some(self.extra, 1500)) + self._labels(self._some(self.emotions, 600))
         return {"reply": self._shuffled(self._replies(replies, 0.0)), "sentiment": self._shuffled(labels)}
 
-    def _composed(self, count: int) -> list[Row]:
-        """Clauses of training rows and lines of the dialogue sets, as rows with the teacher's mood where it is clear."""
+    def _composed(self, lang: str, count: int) -> list[Row]:
+        """Of `count` texts those that have a topic and about whose mood the teacher is clear, as rows."""
         made = []
-        for lang, talk in (("zh", self.zh), ("en", self.en)):
-            own = [r for r in self.main + self.extra if r.lang == lang and r.source != "lexicon"]
-            said = [user for turns in talk for user, _ in turns if len(user) <= 80]
-            texts = recombined(own, count * 3 // 4, self.rng) + self._some(said, count // 4)
-            for text, share in zip(texts, self.teacher.shares(texts, lang)):
-                mood = POSITIVE if share > 0.65 else NEGATIVE if share < 0.35 else ""
-                if mood and self.topics.specific(row := Row(lang, text, mood, "", "composed")):
-                    made.append(row)
+        for text, share in self._opinions(lang, count, 0.25, 80):
+            mood = POSITIVE if share > 0.65 else NEGATIVE if share < 0.35 else ""
+            if mood and self.topics.specific(row := Row(lang, text, mood, "", "composed")):
+                made.append(row)
         return made
+
+    def _by_topic(self, rows: list[Row]) -> list[Row]:
+        return [replace(row, reply=self.topics.reply(row, self.rng)) for row in rows]
 
     def _some(self, items: list[T], count: int) -> list[T]:
         return self.rng.sample(items, min(count, len(items)))

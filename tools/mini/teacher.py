@@ -45,7 +45,7 @@ class Teacher:
 
 
 def recombined(rows: list[Row], count: int, rng: random.Random) -> list[str]:
-    """New texts out of one or two pieces of the rows' clauses."""
+    """New texts of one to three clauses of the rows."""
     clauses = [c.strip() for r in rows for c in _CLAUSE.findall(r.text) if len(c.strip()) >= 4]
     joiner = "" if rows and rows[0].lang == "zh" else " "
     return [joiner.join(rng.sample(clauses, rng.choice((1, 2, 2, 3)))) for _ in range(count)]
