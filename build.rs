@@ -4,7 +4,19 @@ use std::path::Path;
 use std::process::Command;
 
 /// The order of the header: simple calls first.
-const CONCEPTS: [&str; 8] = ["model", "sentiment", "reply", "callback", "session", "cancel", "status", "log"];
+const CONCEPTS: [&str; 11] = [
+    "model",
+    "sentiment",
+    "reply",
+    "callback",
+    "session",
+    "task",
+    "classification",
+    "batch",
+    "cancel",
+    "status",
+    "log",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=src/ffi");

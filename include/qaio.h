@@ -137,6 +137,10 @@ enum qaio_status
    * A bug in the library; the message has the details.
    */
   QAIO_STATUS_INTERNAL = 19,
+  /**
+   * A task file is not valid; the message names the field.
+   */
+  QAIO_STATUS_INVALID_TASK = 20,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -250,6 +254,14 @@ typedef int32_t qaio_log_level;
 #endif // __cplusplus
 
 /**
+ * The results of `qaio_task_classify_batch`, one row for each text, in their order.
+ *
+ * Freed by `qaio_batch_free`; may outlive task and model. Its getters answer NULL with their zero. Threads: any number at
+ * once, but see `qaio_batch_evaluate` and `qaio_batch_fit`.
+ */
+typedef struct qaio_batch qaio_batch;
+
+/**
  * A switch that ends the calls it was given to.
  *
  * Set before a call's first token it makes the call return `QAIO_STATUS_CANCELLED`; later the reply ends where it is,
@@ -257,6 +269,14 @@ typedef int32_t qaio_log_level;
  * at once.
  */
 typedef struct qaio_cancel qaio_cancel;
+
+/**
+ * Which of a task's labels a text has, and how sure that is.
+ *
+ * Freed by `qaio_classification_free`; may outlive task and model. Its getters answer NULL with their zero. Threads: any
+ * number at once.
+ */
+typedef struct qaio_classification qaio_classification;
 
 /**
  * A loaded model: weights, tokenizer and prompts, immutable.
@@ -289,6 +309,13 @@ typedef struct qaio_sentiment qaio_sentiment;
  * also from that one's own callback, gets `QAIO_STATUS_BUSY` at once.
  */
 typedef struct qaio_session qaio_session;
+
+/**
+ * A task: a role with a closed set of answers (its labels), such as the intent of a message. Immutable.
+ *
+ * Freed by `qaio_task_free`; keeps the model alive. Threads: one handle may be used by any number of threads at once.
+ */
+typedef struct qaio_task qaio_task;
 
 /**
  * Gets a piece of text: whole code points of UTF-8, `len` bytes with a NUL after them, valid during the call only.
@@ -719,6 +746,325 @@ qaio_status qaio_session_history(qaio_session *session, const char **json, size_
  * session is NULL or a handle that was not freed yet.
  */
 void qaio_session_free(qaio_session *session);
+
+/**
+ * Makes a task of its definition: checks it, and prefills its prompt once for all calls.
+ *
+ * @param definition the name of a task that comes with the library ("sentiment", "intent", "language"), or the text of a
+ *                   task file, NUL-terminated JSON: "name"; "system", the instructions; "template", the user's message
+ *                   with {text} where the text goes; "labels", 2 to 64 texts, or objects with "text", "id" and
+ *                   "description"; and if wanted "threshold" (default 0.6), "examples" (objects with "text" and
+ *                   "label") and "calibration" (an object with "content_free", texts that say nothing; "bias", by
+ *                   label id; "temperature"). tasks/task.schema.json has the rest.
+ * @param cancel     NULL, or a token that ends the call early.
+ * @param out        gets the task; the caller owns it.
+ *
+ * @return OK; INVALID_ARGUMENT; INVALID_UTF8; INVALID_TASK (the message names the field); NOT_FOUND (no such name);
+ *         CANCELLED; FORKED; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * Handles are NULL or live; definition is NULL or NUL-terminated; out is NULL or writable.
+ */
+qaio_status qaio_task_create(const qaio_model *model,
+                             const char *definition,
+                             const qaio_cancel *cancel,
+                             qaio_task **out);
+
+/**
+ * The task's definition as JSON, as a task file has it. Labels are numbered in its order.
+ *
+ * @param json gets the text, owned by the handle and valid until it is freed.
+ * @param len  NULL, or gets its length in bytes.
+ *
+ * @return OK; INVALID_ARGUMENT; FORKED; INTERNAL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * task is NULL or a live handle; json and len are NULL or writable.
+ */
+qaio_status qaio_task_definition(const qaio_task *task, const char **json, size_t *len);
+
+/**
+ * Finds the label of a text.
+ *
+ * @param text    any UTF-8; it need not be NUL-terminated.
+ * @param len     its length in bytes.
+ * @param options JSON or NULL, as for `qaio_model_sentiment`; "threshold" is the task's own by default.
+ * @param cancel  NULL, or a token that ends the call early.
+ * @param out     gets the result; the caller owns it.
+ *
+ * @return OK; INVALID_ARGUMENT; INVALID_UTF8; EMPTY_TEXT; CONTEXT_OVERFLOW; UNKNOWN_OPTION; INVALID_OPTION; CANCELLED;
+ *         DEADLINE_EXCEEDED; FORKED; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * Handles are NULL or live; text points to len readable bytes; options is NULL or NUL-terminated; out is NULL or
+ * writable.
+ */
+qaio_status qaio_task_classify(const qaio_task *task,
+                               const char *text,
+                               size_t len,
+                               const char *options,
+                               const qaio_cancel *cancel,
+                               qaio_classification **out);
+
+/**
+ * Finds the labels of many texts, packed into as few passes as fit. Each result equals that of `qaio_task_classify`.
+ *
+ * A text that cannot be classified fails alone: its row has the status. A batch that is ended early, by its callback, its
+ * token or its deadline, keeps the rows that are done and is OK all the same; the others have the status CANCELLED or
+ * DEADLINE_EXCEEDED.
+ *
+ * @param texts       count pointers to UTF-8; they need not be NUL-terminated.
+ * @param lens        the length of each in bytes; NULL if all are NUL-terminated.
+ * @param count       how many; 0 is fine.
+ * @param options     as for `qaio_task_classify`; "deadline_ms" is for the whole batch.
+ * @param cancel      NULL, or a token that ends the batch early.
+ * @param on_progress NULL, or gets {"done": number, "total": number} after each few dozen texts.
+ * @param user_data   given to on_progress.
+ * @param out         gets the results; the caller owns them.
+ *
+ * @return OK; INVALID_ARGUMENT; UNKNOWN_OPTION; INVALID_OPTION; FORKED; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Threads: any; the callback runs on the calling thread.
+ *
+ * # Safety
+ * Handles are NULL or live; texts and lens point to count readable elements each, and each text to its bytes; options is
+ * NULL or NUL-terminated; out is NULL or writable.
+ */
+qaio_status qaio_task_classify_batch(const qaio_task *task,
+                                     const char *const *texts,
+                                     const size_t *lens,
+                                     size_t count,
+                                     const char *options,
+                                     const qaio_cancel *cancel,
+                                     qaio_callback on_progress,
+                                     void *user_data,
+                                     qaio_batch **out);
+
+/**
+ * Frees the task. NULL: nothing happens.
+ *
+ * Threads: any, when no other thread uses this handle any more.
+ *
+ * # Safety
+ * task is NULL or a handle that was not freed yet.
+ */
+void qaio_task_free(qaio_task *task);
+
+/**
+ * The number of the likeliest label, in the order of the task's definition; -1 for NULL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle.
+ */
+int32_t qaio_classification_index(const qaio_classification *classification);
+
+/**
+ * The text of the likeliest label. Owned by the handle; NULL for NULL.
+ *
+ * @param len NULL, or gets the length in bytes.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle; len is NULL or writable.
+ */
+const char *qaio_classification_label(const qaio_classification *classification, size_t *len);
+
+/**
+ * The id of the likeliest label: its text, unless the task's definition has another. Owned by the handle; NULL for NULL.
+ *
+ * @param len NULL, or gets the length in bytes.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle; len is NULL or writable.
+ */
+const char *qaio_classification_id(const qaio_classification *classification,
+                                   size_t *len);
+
+/**
+ * The probability of the likeliest label among the labels, 0 to 1; 0 for NULL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle.
+ */
+double qaio_classification_score(const qaio_classification *classification);
+
+/**
+ * The probability of the label with this number among the labels; they sum to 1. 0 for NULL, and for a number that no
+ * label has.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle.
+ */
+double qaio_classification_probability(const qaio_classification *classification,
+                                       size_t index);
+
+/**
+ * The probability that the model's answer begins as one of the labels, 0 to 1: low means that it wanted to say something
+ * else. -1 if it was not measured; 0 for NULL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle.
+ */
+double qaio_classification_label_mass(const qaio_classification *classification);
+
+/**
+ * 1 if score or label mass is too low to rely on, else 0; 0 for NULL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle.
+ */
+int32_t qaio_classification_unsure(const qaio_classification *classification);
+
+/**
+ * All of it as a JSON object: label, id, index, score, probabilities (by label), label_mass (null if it was not measured),
+ * unsure, and usage as in `qaio_sentiment_json`. Owned by the handle; NULL for NULL.
+ *
+ * @param len NULL, or gets the length in bytes.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * classification is NULL or a live handle; len is NULL or writable.
+ */
+const char *qaio_classification_json(const qaio_classification *classification,
+                                     size_t *len);
+
+/**
+ * Frees the result. NULL: nothing happens.
+ *
+ * Threads: any, when no other thread uses this handle any more.
+ *
+ * # Safety
+ * classification is NULL or a handle that was not freed yet.
+ */
+void qaio_classification_free(qaio_classification *classification);
+
+/**
+ * The number of rows; 0 for NULL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * batch is NULL or a live handle.
+ */
+size_t qaio_batch_count(const qaio_batch *batch);
+
+/**
+ * The number of each row's likeliest label, in the order of the task's definition; -1 where the row has an error. As many
+ * as `qaio_batch_count` says. Owned by the handle; NULL for NULL.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * batch is NULL or a live handle.
+ */
+const int32_t *qaio_batch_indexes(const qaio_batch *batch);
+
+/**
+ * The probabilities of all labels, row by row; NaN where the row has an error. Owned by the handle; NULL for NULL.
+ *
+ * @param labels NULL, or gets the number of labels, which is the length of a row.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * batch is NULL or a live handle; labels is NULL or writable.
+ */
+const double *qaio_batch_probabilities(const qaio_batch *batch, size_t *labels);
+
+/**
+ * One row, with everything that is known about it; or its status, if it has an error (`qaio_last_error` has the
+ * sentence).
+ *
+ * @param row from 0 to `qaio_batch_count` - 1.
+ * @param out gets the result; the caller owns it.
+ *
+ * @return OK; INVALID_ARGUMENT (also for a row that does not exist); FORKED; INTERNAL; and the row's own: INVALID_UTF8;
+ *         EMPTY_TEXT; CONTEXT_OVERFLOW; CANCELLED; DEADLINE_EXCEEDED.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * batch is NULL or a live handle; out is NULL or writable.
+ */
+qaio_status qaio_batch_row(const qaio_batch *batch,
+                           size_t row,
+                           qaio_classification **out);
+
+/**
+ * Compares the rows with their true labels: a JSON object with rows, failed, unlabelled, accuracy, macro_f1,
+ * calibration_error (expected, ten bins), brier, log_loss, threshold, coverage (share of rows at or above it),
+ * sure_accuracy, confusion (rows by true label, then found label), and for each of labels: label, rows, found, precision,
+ * recall, f1.
+ *
+ * @param truth the number of each row's true label; below 0 where it is not known.
+ * @param count as `qaio_batch_count`.
+ * @param json  gets the text, owned by the batch and valid until its next evaluation or fit.
+ * @param len   NULL, or gets its length in bytes.
+ *
+ * @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+ *
+ * Threads: one evaluation or fit at a time per batch.
+ *
+ * # Safety
+ * batch is NULL or a live handle; truth points to count readable numbers; json and len are NULL or writable.
+ */
+qaio_status qaio_batch_evaluate(qaio_batch *batch,
+                                const int32_t *truth,
+                                size_t count,
+                                const char **json,
+                                size_t *len);
+
+/**
+ * The definition of the batch's task with a calibration (a bias per label, and a temperature) that fits the true labels: a
+ * task file, ready to be saved and given to `qaio_task_create`. A few dozen rows are enough; few rows change little.
+ *
+ * @param truth the number of each row's true label; below 0 where it is not known.
+ * @param count as `qaio_batch_count`.
+ * @param json  gets the text, owned by the batch and valid until its next evaluation or fit.
+ * @param len   NULL, or gets its length in bytes.
+ *
+ * @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+ *
+ * Threads: one evaluation or fit at a time per batch.
+ *
+ * # Safety
+ * batch is NULL or a live handle; truth points to count readable numbers; json and len are NULL or writable.
+ */
+qaio_status qaio_batch_fit(qaio_batch *batch,
+                           const int32_t *truth,
+                           size_t count,
+                           const char **json,
+                           size_t *len);
+
+/**
+ * Frees the batch. NULL: nothing happens.
+ *
+ * Threads: any, when no other thread uses this handle any more.
+ *
+ * # Safety
+ * batch is NULL or a handle that was not freed yet.
+ */
+void qaio_batch_free(qaio_batch *batch);
 
 /**
  * Makes a token that is not set. The caller owns it.

@@ -49,6 +49,8 @@ pub enum ErrorKind {
     Forked,
     /// Memory ran out.
     OutOfMemory,
+    /// A task file is not valid.
+    InvalidTask,
     /// A bug in the library; the message has the panic's text.
     Internal,
 }
@@ -87,6 +89,11 @@ impl Error {
     /// The message alone, without its causes ([`Display`](fmt::Display) prints both).
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Whether a call was merely told to end.
+    pub(crate) fn is_interrupt(&self) -> bool {
+        matches!(self.kind, ErrorKind::Cancelled | ErrorKind::DeadlineExceeded)
     }
 
     /// Memory for `what` could not be had.

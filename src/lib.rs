@@ -46,6 +46,7 @@ pub mod task;
 pub use engine::{CancelToken, Precision, StopReason};
 pub use error::{Error, ErrorKind, Result};
 pub use task::{
-    LoadOptions, Model, OnPiece, Polarity, Reply, ReplyOptions, Sentiment, SentimentOptions, Session, SessionOptions,
-    Turn, Usage,
+    Batch, Calibration, Classification, ClassifyOptions, Evaluation, Example, Label, LabelEvaluation, LoadOptions, Model,
+    OnPiece, OnProgress, Polarity, Reply, ReplyOptions, Sentiment, Session, SessionOptions, Task, TaskDefinition, Turn,
+    Usage,
 };

@@ -4,7 +4,7 @@ mod common;
 
 use common::fixture;
 use qaio::engine::{CancelToken, Engine, EngineOptions, Interrupt, Source};
-use qaio::{Error, ErrorKind, LoadOptions, Model, Precision, ReplyOptions, SentimentOptions, Session, SessionOptions};
+use qaio::{Error, ErrorKind, LoadOptions, Model, Precision, ReplyOptions, ClassifyOptions, Session, SessionOptions};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -201,7 +201,7 @@ fn loading_can_be_cancelled() {
 #[test]
 fn texts_that_cannot_be_answered() {
     let model = Model::load(None, &LoadOptions::default(), None).unwrap();
-    let plain = SentimentOptions::default();
+    let plain = ClassifyOptions::default();
     for text in ["", " \n\t\u{3000}"] {
         let error = model.sentiment(text, &plain, None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::EmptyText);
@@ -212,7 +212,7 @@ fn texts_that_cannot_be_answered() {
         assert_eq!(error.kind(), ErrorKind::ContextOverflow);
         assert!(error.message().contains(&context.to_string()) && error.message().contains("truncate"), "{error}");
     }
-    let truncate = SentimentOptions { truncate: true, ..plain };
+    let truncate = ClassifyOptions { truncate: true, ..plain };
     let cut = model.sentiment(&"今天很开心。".repeat(50_000), &truncate, None).unwrap();
     assert!(cut.usage.prompt_tokens <= context && cut.usage.prompt_tokens > context / 2, "{cut:?}");
 }

@@ -1,7 +1,7 @@
 //! The tasks: sentiment, reply, turn and session, on the built-in model.
 
 use qaio::{
-    CancelToken, ErrorKind, LoadOptions, Model, Polarity, ReplyOptions, SentimentOptions, Session, SessionOptions,
+    CancelToken, ErrorKind, LoadOptions, Model, Polarity, ReplyOptions, ClassifyOptions, Session, SessionOptions,
     StopReason, Turn,
 };
 use std::ops::ControlFlow;
@@ -50,7 +50,7 @@ fn the_line_is_the_seeds() {
 #[test]
 fn a_call_after_the_first_costs_only_the_texts_own_tokens() {
     let model = model();
-    let options = SentimentOptions::default();
+    let options = ClassifyOptions::default();
     model.sentiment("第一句话", &options, None).unwrap();
     let again = model.sentiment("今天真好", &options, None).unwrap().usage;
     let system = model.engine().tokenizer().encode("system\n你是一个冷酷的情感分析师，只关注情绪极性。").unwrap();
@@ -66,7 +66,7 @@ fn a_call_after_the_first_costs_only_the_texts_own_tokens() {
 fn the_same_text_gets_the_same_bits_in_any_company() {
     let texts = ["今天真好", "I lost my keys again.", "快递三天没到", "What a lovely surprise!"];
     let model = model();
-    let options = SentimentOptions::default();
+    let options = ClassifyOptions::default();
     let scores = |text: &&str| {
         let found = model.sentiment(text, &options, None).unwrap();
         (found.polarity, found.score.to_bits(), found.label_mass.map(f64::to_bits))

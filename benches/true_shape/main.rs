@@ -12,7 +12,7 @@ use candle_core::quantized::gguf_file;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_qwen2::ModelWeights;
 use qaio::engine::{Engine, EngineOptions, Interrupt, Source};
-use qaio::{LoadOptions, Model, Precision, SentimentOptions};
+use qaio::{LoadOptions, Model, Precision, ClassifyOptions};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ fn sentiment(gguf: &Path) {
         ("third", "My flight got cancelled and nobody at the desk would help me."),
     ] {
         let started = Instant::now();
-        let usage = model.sentiment(text, &SentimentOptions::default(), None).unwrap().usage;
+        let usage = model.sentiment(text, &ClassifyOptions::default(), None).unwrap().usage;
         let ms = started.elapsed().as_secs_f64() * 1e3;
         println!("| {call} | {} | {} | {ms:.0} |", usage.prompt_tokens, usage.cached_tokens);
     }

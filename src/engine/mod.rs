@@ -36,7 +36,8 @@ pub use tokenizer::Tokenizer;
 pub use utf8::Utf8Stream;
 
 use crate::error::{Error, ErrorKind, Result, fail};
-use qwen::Qwen;
+use qwen::{Qwen, Sequence};
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Prompt tokens per forward pass: enough to keep the multipliers busy, few enough to bound the buffers.
@@ -137,11 +138,57 @@ impl Engine {
         let hidden = self.pool.install(|| {
             let mut hidden = Vec::new();
             for chunk in prompt[cached..].chunks(CHUNK) {
-                hidden = self.qwen.forward(chunk, kv, interrupt)?;
+                hidden = self.qwen.forward(&mut [Sequence { tokens: chunk, kv }], interrupt)?;
             }
             Ok::<_, Error>(hidden.split_off(hidden.len() - self.config.hidden_size))
         })?;
         Ok((hidden, Prefill { prompt: prompt.len(), cached }))
+    }
+
+    /// Prefills each of `prompts` on a copy of `base`, several in one pass, and gives KV and last hidden state `[hidden]`
+    /// to `done`, in order. A prompt's results are those of [`prefill`](Self::prefill), whatever stands beside it.
+    ///
+    /// # Errors
+    /// As [`prefill`](Self::prefill); those of `done`.
+    pub fn prefill_each(
+        &self,
+        base: &Kv,
+        prompts: &[Vec<u32>],
+        interrupt: &Interrupt,
+        done: &mut dyn FnMut(usize, Kv, &[f32], Prefill) -> Result<()>,
+    ) -> Result<()> {
+        let common = |prompt: &[u32]| base.common_prefix(prompt).min(prompt.len().saturating_sub(1));
+        let mut first = 0;
+        while first < prompts.len() {
+            let mut own = 0;
+            let fitting = prompts[first..].iter().take_while(|prompt| {
+                own += prompt.len() - common(prompt);
+                own <= CHUNK && prompt.len() <= self.context
+            });
+            let group = first..first + fitting.count().max(1);
+            if let [long] = &prompts[group.clone()] {
+                let mut kv = base.clone();
+                let (hidden, prefill) = self.prefill(&mut kv, long, interrupt)?;
+                done(first, kv, &hidden, prefill)?;
+            } else {
+                let starts: Vec<usize> = prompts[group.clone()].iter().map(|prompt| common(prompt)).collect();
+                let mut kvs = vec![base.clone(); starts.len()];
+                let mut sequences = Vec::new();
+                for ((kv, prompt), &start) in kvs.iter_mut().zip(&prompts[group.clone()]).zip(&starts) {
+                    kv.truncate(start);
+                    sequences.push(Sequence { tokens: &prompt[start..], kv });
+                }
+                let states = self.pool.install(|| self.qwen.forward(&mut sequences, interrupt))?;
+                let mut end = 0;
+                for ((index, kv), cached) in group.clone().zip(kvs).zip(starts) {
+                    end += (prompts[index].len() - cached) * self.config.hidden_size;
+                    let last = &states[end - self.config.hidden_size..end];
+                    done(index, kv, last, Prefill { prompt: prompts[index].len(), cached })?;
+                }
+            }
+            first = group.end;
+        }
+        Ok(())
     }
 
     /// Logits `[tokens, vocab]` of `tokens` after those in `kv`, to compare with other implementations.
@@ -150,7 +197,7 @@ impl Engine {
     /// As [`prefill`](Self::prefill).
     pub fn all_logits(&self, kv: &mut Kv, tokens: &[u32], interrupt: &Interrupt) -> Result<Vec<f32>> {
         self.pool.install(|| {
-            let hidden = self.qwen.forward(tokens, kv, interrupt)?;
+            let hidden = self.qwen.forward(&mut [Sequence { tokens, kv }], interrupt)?;
             Ok(hidden.chunks_exact(self.config.hidden_size).flat_map(|row| self.qwen.logits(row)).collect())
         })
     }
@@ -174,6 +221,11 @@ impl Engine {
     /// An empty KV for this model.
     pub fn new_kv(&self) -> Kv {
         Kv::new(&self.config)
+    }
+
+    /// `map` of each item, in order, on the engine's threads.
+    pub(crate) fn in_parallel<T: Send, R: Send>(&self, items: Vec<T>, map: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
+        self.pool.install(|| items.into_par_iter().map(map).collect())
     }
 
     /// Text to ids and back.

@@ -9,6 +9,7 @@ use super::matrix::Matrix;
 use super::{Config, Family, Interrupt, Kv};
 use crate::error::{Result, fail};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The weights.
 #[derive(Debug)]
@@ -29,6 +30,20 @@ struct Layer {
     attention: Attention,
     mlp_norm: RmsNorm,
     mlp: Mlp,
+}
+
+/// Tokens to run, and the KV of those before them.
+pub(crate) struct Sequence<'a> {
+    /// At least one.
+    pub(crate) tokens: &'a [u32],
+    pub(crate) kv: &'a mut Kv,
+}
+
+impl Sequence<'_> {
+    fn positions(&self) -> Range<usize> {
+        let start = self.kv.tokens().len();
+        start..start + self.tokens.len()
+    }
 }
 
 impl Qwen {
@@ -74,34 +89,43 @@ impl Qwen {
         layers.chain([&self.embedding]).chain(&self.output)
     }
 
-    /// Runs `tokens` after those in `kv` and adds them to it. Returns their final hidden states `[tokens, hidden]`
-    /// (normalised, ready for [`logits`](Self::logits)).
+    /// Runs the tokens of each sequence after those in its KV and adds them to it. Returns the final hidden states
+    /// `[tokens of all sequences, hidden]` (normalised, ready for [`logits`](Self::logits)). A sequence's results do not
+    /// depend on the others.
     ///
     /// # Errors
-    /// When interrupted; `kv` is then as before. `OutOfMemory`.
-    pub(crate) fn forward(&self, tokens: &[u32], kv: &mut Kv, interrupt: &Interrupt) -> Result<Vec<f32>> {
+    /// When interrupted, or `OutOfMemory`; each KV is then as before.
+    pub(crate) fn forward(&self, sequences: &mut [Sequence], interrupt: &Interrupt) -> Result<Vec<f32>> {
+        let outcome = self.try_forward(sequences, interrupt);
+        for Sequence { tokens, kv } in sequences {
+            match outcome {
+                Ok(_) => kv.commit(tokens),
+                Err(_) => kv.discard_uncommitted(),
+            }
+        }
+        outcome
+    }
+
+    fn try_forward(&self, sequences: &mut [Sequence], interrupt: &Interrupt) -> Result<Vec<f32>> {
         let hidden = self.config.hidden_size;
-        let mut x = vec![0.0; tokens.len() * hidden];
-        for (row, &token) in x.chunks_exact_mut(hidden).zip(tokens) {
+        let tokens = || sequences.iter().flat_map(|sequence| sequence.tokens);
+        let mut x = vec![0.0; tokens().count() * hidden];
+        for (row, &token) in x.chunks_exact_mut(hidden).zip(tokens()) {
             if token as usize >= self.config.vocab_size {
                 fail!(ModelCorrupt, "token {token} is outside the embedding of {} rows", self.config.vocab_size);
             }
             self.embedding.read_row(token as usize, row);
         }
-        let start = kv.tokens().len();
-        let angles = self.rotary.angles(start, tokens.len());
-        let slot = kv.reserve(tokens.len())?;
+        let angles = self.rotary.angles(sequences.iter().flat_map(Sequence::positions));
+        let slots: Vec<usize> =
+            sequences.iter_mut().map(|Sequence { tokens, kv }| kv.reserve(tokens.len())).collect::<Result<_>>()?;
         for (index, layer) in self.layers.iter().enumerate() {
-            if let Err(interrupted) = interrupt.check() {
-                kv.discard_uncommitted();
-                return Err(interrupted);
-            }
+            interrupt.check()?;
             let normed = layer.attention_norm.apply(&x);
-            add(&mut x, &layer.attention.forward(&self.config, &normed, &angles, kv, index, slot));
+            add(&mut x, &layer.attention.forward(&self.config, &normed, &angles, sequences, index, &slots));
             let normed = layer.mlp_norm.apply(&x);
             add(&mut x, &layer.mlp.forward(&normed));
         }
-        kv.commit(tokens);
         Ok(self.final_norm.apply(&x))
     }
 
@@ -174,8 +198,17 @@ struct Attention {
 }
 
 impl Attention {
-    /// `x`: `[tokens, hidden]`. Writes the tokens' keys and values into `kv` from position `slot` of its last segment.
-    fn forward(&self, config: &Config, x: &[f32], angles: &Angles, kv: &mut Kv, layer: usize, slot: usize) -> Vec<f32> {
+    /// `x`: `[tokens of all sequences, hidden]`. Writes each sequence's keys and values into its KV, from position
+    /// `slots` of its last segment.
+    fn forward(
+        &self,
+        config: &Config,
+        x: &[f32],
+        angles: &Angles,
+        sequences: &mut [Sequence],
+        layer: usize,
+        slots: &[usize],
+    ) -> Vec<f32> {
         let Config { hidden_size: hidden, heads, kv_heads, head_dim, .. } = *config;
         let (q_width, kv_width) = (heads * head_dim, kv_heads * head_dim);
         let tokens = x.len() / hidden;
@@ -188,22 +221,32 @@ impl Attention {
         }
         angles.rotate(&mut queries, q_width, head_dim);
         angles.rotate(&mut keys, kv_width, head_dim);
-        for (token, (keys, values)) in keys.chunks_exact(kv_width).zip(values.chunks_exact(kv_width)).enumerate() {
-            kv.write(layer, slot + token, keys, values);
+        let mut written = keys.chunks_exact(kv_width).zip(values.chunks_exact(kv_width));
+        for (sequence, &slot) in sequences.iter_mut().zip(slots) {
+            for (position, (keys, values)) in (slot..).zip(written.by_ref().take(sequence.tokens.len())) {
+                sequence.kv.write(layer, position, keys, values);
+            }
         }
 
-        let before = kv.tokens().len();
         let scale = 1.0 / (head_dim as f32).sqrt();
-        let pieces: Vec<_> = (0..kv_heads).map(|head| kv.pieces(layer, head, tokens)).collect();
+        // Per sequence, the pieces of each KV head; per token, its sequence and how many positions it sees.
+        let pieces: Vec<Vec<_>> = sequences
+            .iter()
+            .map(|Sequence { tokens, kv }| (0..kv_heads).map(|head| kv.pieces(layer, head, tokens.len())).collect())
+            .collect();
+        let rows: Vec<(usize, usize)> = sequences
+            .iter()
+            .enumerate()
+            .flat_map(|(index, sequence)| sequence.positions().map(move |position| (index, position + 1)))
+            .collect();
         // [tokens, heads, head_dim]; each token and head on its own.
         let mut mixed = vec![0.0; tokens * q_width];
         let one = |scores: &mut Vec<f32>, (index, (out, query)): (usize, (&mut [f32], &[f32]))| {
-            let (token, head) = (index / heads, index % heads);
-            let positions = before + token + 1;
-            scores.resize(before + tokens, 0.0);
-            attend(query, &pieces[head * kv_heads / heads], positions, scale, scores, out);
+            let ((sequence, positions), head) = (rows[index / heads], index % heads);
+            scores.resize(positions.max(scores.len()), 0.0);
+            attend(query, &pieces[sequence][head * kv_heads / heads], positions, scale, scores, out);
         };
-        if mixed.len() * (before + tokens) < 1 << 16 {
+        if q_width * rows.iter().map(|(_, positions)| positions).sum::<usize>() < 1 << 16 {
             let mut scores = Vec::new();
             let pairs = mixed.chunks_exact_mut(head_dim).zip(queries.chunks_exact(head_dim));
             pairs.enumerate().for_each(|pair| one(&mut scores, pair));
@@ -304,9 +347,8 @@ impl Rotary {
         Self { frequencies: (0..dim).step_by(2).map(frequency).collect() }
     }
 
-    fn angles(&self, start: usize, tokens: usize) -> Angles {
-        let angles =
-            (start..start + tokens).flat_map(|position| self.frequencies.iter().map(move |f| position as f32 * f));
+    fn angles(&self, positions: impl Iterator<Item = usize>) -> Angles {
+        let angles = positions.flat_map(|position| self.frequencies.iter().map(move |f| position as f32 * f));
         let (sin, cos) = angles.map(f32::sin_cos).unzip();
         Angles { cos, sin }
     }

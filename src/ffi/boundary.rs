@@ -225,15 +225,27 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, len: usize, name: &str) -> Re
 /// # Safety
 /// As [`text`].
 pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<&'a [u8]> {
+    // SAFETY: as promised by the caller.
+    unsafe { slice(data, len, name) }
+}
+
+/// An array given as pointer and length; NULL is fine for none.
+///
+/// # Safety
+/// `data` is NULL or points to `len` readable elements that stay as they are for `'a`.
+pub(crate) unsafe fn slice<'a, T>(data: *const T, len: usize, name: &str) -> Result<&'a [T]> {
     match (data.is_null(), len) {
         (_, 0) => Ok(&[]),
         (true, _) => {
-            fail!(InvalidArgument, "{name} is NULL, but its length is {len}; pass a pointer to that many bytes")
+            fail!(InvalidArgument, "{name} is NULL, but its length is {len}; pass a pointer to that many elements")
         }
-        (false, _) if len > isize::MAX as usize => {
+        (false, _) if len.saturating_mul(size_of::<T>().max(1)) > isize::MAX as usize => {
             fail!(InvalidArgument, "the length of {name} is {len}, more than memory can hold; was it negative?")
         }
-        // SAFETY: not NULL, of possible length, and readable as promised by the caller.
+        (false, _) if !data.is_aligned() => {
+            fail!(InvalidArgument, "{name} is not aligned; pass an array of its type")
+        }
+        // SAFETY: not NULL, of possible length, aligned, and readable as promised by the caller.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
     }
 }

@@ -4,7 +4,7 @@ use super::boundary::{Out, OwnedText, borrow, borrow_optional, free, give, guard
 use super::cancel::qaio_cancel;
 use super::model::qaio_model;
 use super::status::qaio_status;
-use crate::task::{Polarity, Sentiment, SentimentOptions};
+use crate::task::{Polarity, Sentiment, ClassifyOptions};
 use std::ffi::c_char;
 
 /// The two ends of sentiment. The numbers are permanent.
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn qaio_model_classify_sentiment(
         let polarity = Out::new(polarity, "polarity")?;
         let score = Out::optional(score, "score")?;
         let model = borrow(model, "model")?.model();
-        let options = SentimentOptions { label_mass: false, ..SentimentOptions::default() };
+        let options = ClassifyOptions { label_mass: false, ..ClassifyOptions::default() };
         let sentiment = model.sentiment(self::text(text, len, "text")?, &options, None)?;
         polarity.set(sentiment.polarity.into());
         if let Some(score) = score {
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn qaio_model_sentiment(
     guard(|| unsafe {
         let out = Out::new(out, "out")?;
         let model = borrow(model, "model")?.model();
-        let options = parsed(options, SentimentOptions::from_json)?;
+        let options = parsed(options, ClassifyOptions::from_json)?;
         let cancel = borrow_optional(cancel, "cancel")?.cloned();
         let sentiment = model.sentiment(self::text(text, len, "text")?, &options, cancel)?;
         out.set(give(SentimentHandle::new(sentiment)));

@@ -50,6 +50,8 @@ pub enum qaio_status {
     OutOfMemory = 18,
     /// A bug in the library; the message has the details.
     Internal = 19,
+    /// A task file is not valid; the message names the field.
+    InvalidTask = 20,
 }
 
 impl From<ErrorKind> for qaio_status {
@@ -73,6 +75,7 @@ impl From<ErrorKind> for qaio_status {
             ErrorKind::Busy => Self::Busy,
             ErrorKind::Forked => Self::Forked,
             ErrorKind::OutOfMemory => Self::OutOfMemory,
+            ErrorKind::InvalidTask => Self::InvalidTask,
             ErrorKind::Internal => Self::Internal,
         }
     }
@@ -113,6 +116,7 @@ pub extern "C" fn qaio_status_name(status: i32) -> *const c_char {
         17 => c"QAIO_STATUS_FORKED",
         18 => c"QAIO_STATUS_OUT_OF_MEMORY",
         19 => c"QAIO_STATUS_INTERNAL",
+        20 => c"QAIO_STATUS_INVALID_TASK",
         _ => c"QAIO_STATUS_UNKNOWN",
     };
     name.as_ptr()

@@ -1,6 +1,11 @@
 //! The tasks: prompts, labels, sessions, and the one model of the process. No tensor and no C is known here.
 
-mod classify;
+mod batch;
+mod classification;
+mod classifier;
+mod definition;
+mod evaluation;
+mod fit;
 mod instance;
 mod model;
 mod options;
@@ -9,16 +14,21 @@ mod reply;
 mod sentiment;
 mod session;
 mod text;
+mod trie;
 
+pub use batch::{Batch, OnProgress};
+pub use classification::{Classification, Task};
+pub use definition::{Calibration, Example, Label, TaskDefinition};
+pub use evaluation::{Evaluation, LabelEvaluation};
 pub use model::Model;
-pub use options::{LoadOptions, ReplyOptions, SentimentOptions, SessionOptions};
+pub use options::{ClassifyOptions, LoadOptions, ReplyOptions, SessionOptions};
 pub use reply::{OnPiece, Reply, Turn};
 pub use sentiment::{Polarity, Sentiment};
 pub use session::{Exchange, Session};
 
 use crate::engine::Prefill;
 use serde::Serialize;
-use std::time::Instant;
+use std::time::Duration;
 
 /// What a call cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -34,8 +44,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn new(prefill: Prefill, reply_tokens: usize, started: Instant) -> Self {
+    fn new(prefill: Prefill, reply_tokens: usize, elapsed: Duration) -> Self {
         let Prefill { prompt: prompt_tokens, cached: cached_tokens } = prefill;
-        Self { prompt_tokens, cached_tokens, reply_tokens, elapsed_ms: started.elapsed().as_secs_f64() * 1e3 }
+        Self { prompt_tokens, cached_tokens, reply_tokens, elapsed_ms: elapsed.as_secs_f64() * 1e3 }
     }
 }

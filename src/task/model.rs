@@ -1,10 +1,10 @@
 //! The process's model with its two roles.
 
-use super::classify::Classifier;
+use super::classifier::Classifier;
 use super::instance::{self, Identity};
 use super::reply::Assistant;
-use super::{LoadOptions, Polarity, prompt};
-use crate::engine::{CancelToken, Engine, EngineOptions, Info, Interrupt, Message, Role, Source, io_error};
+use super::{LoadOptions, TaskDefinition};
+use crate::engine::{CancelToken, Engine, EngineOptions, Info, Interrupt, Source, io_error};
 use crate::error::{Result, fail};
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
@@ -79,9 +79,7 @@ impl Model {
             context: options.context,
         };
         let engine = Engine::load(source, &engine_options, interrupt)?;
-        let labels = Polarity::ALL.map(Polarity::label);
-        let system = Message::new(Role::System, prompt::ANALYST);
-        let analyst = Classifier::new(&engine, system, prompt::ANALYST_FRAME[0], &labels)?;
+        let analyst = Classifier::new(&engine, TaskDefinition::shipped("sentiment")?, interrupt)?;
         let assistant = Assistant::new(&engine)?;
         Ok(Self { engine, analyst, assistant })
     }

@@ -26,9 +26,9 @@ pub struct LoadOptions {
 /// How to classify.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct SentimentOptions {
-    /// A score below this is unsure, 0.5 to 1.
-    pub threshold: f64,
+pub struct ClassifyOptions {
+    /// A score below this is unsure, 0 to 1; default the task's own.
+    pub threshold: Option<f64>,
     /// Whether to measure the label mass, which takes a pass over the vocabulary.
     pub label_mass: bool,
     /// Whether to cut the middle out of a text that is too long, instead of refusing it.
@@ -37,9 +37,9 @@ pub struct SentimentOptions {
     pub deadline_ms: Option<u64>,
 }
 
-impl Default for SentimentOptions {
+impl Default for ClassifyOptions {
     fn default() -> Self {
-        Self { threshold: 0.6, label_mass: true, truncate: false, deadline_ms: None }
+        Self { threshold: None, label_mass: true, truncate: false, deadline_ms: None }
     }
 }
 
@@ -66,6 +66,11 @@ pub struct ReplyOptions {
     /// Whether to cut the middle out of a text that is too long (in a session: to forget its oldest turns first),
     /// instead of refusing it.
     pub truncate: bool,
+    /// Passages that the reply may draw on, the most important first. They go before the text, as data.
+    pub context: Vec<String>,
+    /// Most tokens of all passages together, at most half of the model's context; passages that do not fit are cut or
+    /// left out.
+    pub context_tokens: usize,
     /// Milliseconds after which the call gives up, or the reply ends where it is.
     pub deadline_ms: Option<u64>,
 }
@@ -82,6 +87,8 @@ impl Default for ReplyOptions {
             seed: 0,
             stop: Vec::new(),
             truncate: false,
+            context: Vec::new(),
+            context_tokens: 512,
             deadline_ms: None,
         }
     }
@@ -116,7 +123,7 @@ impl LoadOptions {
     }
 }
 
-impl SentimentOptions {
+impl ClassifyOptions {
     /// From JSON text.
     ///
     /// # Errors
@@ -128,7 +135,7 @@ impl SentimentOptions {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        in_range("threshold", Some(self.threshold), 0.5, 1.0)
+        in_range("threshold", self.threshold, 0.0, 1.0)
     }
 
     pub(crate) fn interrupt(&self, cancel: Option<CancelToken>) -> Interrupt {
@@ -142,7 +149,7 @@ impl ReplyOptions {
     /// # Errors
     /// `UnknownOption`, `InvalidOption`.
     pub fn from_json(json: &str) -> Result<Self> {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 12] = [
             "max_tokens",
             "temperature",
             "top_k",
@@ -152,6 +159,8 @@ impl ReplyOptions {
             "seed",
             "stop",
             "truncate",
+            "context",
+            "context_tokens",
             "deadline_ms",
         ];
         let options: Self = parse(json, &KEYS)?;
@@ -166,6 +175,8 @@ impl ReplyOptions {
         in_range("min_p", self.min_p, 0.0, 1.0)?;
         in_range("repetition_penalty", self.repetition_penalty, 0.1, 10.0)?;
         in_range("the number of stop strings", Some(self.stop.len()), 0, 16)?;
+        in_range("the number of context passages", Some(self.context.len()), 0, 256)?;
+        in_range("context_tokens", Some(self.context_tokens), 1, 1 << 20)?;
         if self.stop.iter().any(String::is_empty) {
             fail!(InvalidOption, "stop has an empty string, which would end every reply at once; remove it");
         }
@@ -185,8 +196,8 @@ impl ReplyOptions {
     }
 
     /// What of these holds for the sentiment of the same turn.
-    pub(crate) fn for_sentiment(&self) -> SentimentOptions {
-        SentimentOptions { truncate: self.truncate, ..SentimentOptions::default() }
+    pub(crate) fn for_sentiment(&self) -> ClassifyOptions {
+        ClassifyOptions { truncate: self.truncate, ..ClassifyOptions::default() }
     }
 
     pub(crate) fn interrupt(&self, cancel: Option<CancelToken>) -> Interrupt {

@@ -1,6 +1,6 @@
 //! The assistant's answer.
 
-use super::{Model, Polarity, ReplyOptions, Sentiment, Usage, classify, prompt, text};
+use super::{Model, Polarity, ReplyOptions, Sentiment, Usage, classifier, prompt, text};
 use crate::engine::{CancelToken, Engine, Interrupt, Kv, Message, Request, Role, StopReason};
 use crate::error::Result;
 use once_cell::sync::OnceCell;
@@ -60,7 +60,7 @@ impl Assistant {
 
     /// A KV that begins with the role's instructions.
     pub(crate) fn kv(&self, engine: &Engine, interrupt: &Interrupt) -> Result<Kv> {
-        classify::primed(&self.primed, engine, &self.head, interrupt)
+        classifier::primed(&self.primed, engine, &self.head, interrupt)
     }
 }
 
@@ -135,9 +135,11 @@ impl Model {
         interrupt: &Interrupt,
         on_piece: &mut OnPiece,
     ) -> Result<Reply> {
+        let passages = self.passages(options)?;
         let messages = |text: &str| {
             let system = Message::new(Role::System, prompt::ASSISTANT);
-            vec![system, Message::new(Role::User, prompt::with_mood(text, mood))]
+            let message = prompt::with_passages(prompt::with_mood(text, mood), text, &passages);
+            vec![system, Message::new(Role::User, message)]
         };
         let prompt = text::prompt(&self.engine, text, options.truncate, self.room(options), &messages)?;
         let mut kv = self.assistant.kv(&self.engine, interrupt)?;
@@ -161,8 +163,23 @@ impl Model {
             stop: &options.stop,
         };
         let generated = self.engine.generate(kv, &request, interrupt, on_piece)?;
-        let usage = Usage::new(generated.prefill, generated.tokens.len(), started);
+        let usage = Usage::new(generated.prefill, generated.tokens.len(), started.elapsed());
         Ok(Reply { text: generated.text, stop_reason: generated.stop_reason, usage })
+    }
+
+    /// The passages of `options` that fit into their budget, the last of them perhaps cut.
+    pub(crate) fn passages(&self, options: &ReplyOptions) -> Result<Vec<String>> {
+        let mut left = options.context_tokens.min(self.engine.context() / 2);
+        let mut kept = Vec::new();
+        for passage in &options.context {
+            let (passage, tokens) = text::beginning(&self.engine, passage.trim(), left)?;
+            left -= tokens;
+            if passage.is_empty() {
+                break;
+            }
+            kept.push(passage);
+        }
+        Ok(kept)
     }
 
     /// Tokens of the context that a prompt must leave for the reply: what is asked for, but at most half of it all.
@@ -177,7 +194,7 @@ impl Model {
 impl Reply {
     /// No reply, because the callback stopped the turn at its sentiment.
     fn unsaid(started: Instant) -> Self {
-        let usage = Usage::new(Default::default(), 0, started);
+        let usage = Usage::new(Default::default(), 0, started.elapsed());
         Self { text: String::new(), stop_reason: StopReason::Callback, usage }
     }
 }

@@ -1,13 +1,9 @@
 //! The analyst's finding.
 
-use super::{Model, SentimentOptions, Usage, prompt, text};
+use super::{Classification, ClassifyOptions, Model, Usage};
 use crate::engine::{CancelToken, Interrupt};
 use crate::error::Result;
 use serde::Serialize;
-use std::time::Instant;
-
-/// A label mass below this means that the model wanted to say something else.
-const LEAST_MASS: f64 = 0.05;
 
 /// The two ends of sentiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,8 +17,8 @@ pub enum Polarity {
 }
 
 impl Polarity {
-    /// Both, in the order of the classifier's labels.
-    pub(crate) const ALL: [Polarity; 2] = [Polarity::Negative, Polarity::Positive];
+    /// Both, in the order of the labels of `tasks/sentiment.json`.
+    const ALL: [Polarity; 2] = [Polarity::Negative, Polarity::Positive];
 
     /// The label: 正面 or 负面.
     pub fn label(self) -> &'static str {
@@ -85,7 +81,7 @@ impl Model {
     ///
     /// # Errors
     /// `EmptyText`, `ContextOverflow`, `InvalidOption`; `Cancelled` and `DeadlineExceeded`.
-    pub fn sentiment(&self, text: &str, options: &SentimentOptions, cancel: Option<CancelToken>) -> Result<Sentiment> {
+    pub fn sentiment(&self, text: &str, options: &ClassifyOptions, cancel: Option<CancelToken>) -> Result<Sentiment> {
         options.check()?;
         self.sentiment_until(text, options, &options.interrupt(cancel))
     }
@@ -93,21 +89,11 @@ impl Model {
     pub(crate) fn sentiment_until(
         &self,
         text: &str,
-        options: &SentimentOptions,
+        options: &ClassifyOptions,
         interrupt: &Interrupt,
     ) -> Result<Sentiment> {
-        let started = Instant::now();
-        text::check(text)?;
-        let prompt = text::prompt(&self.engine, text, options.truncate, 0, &|text| prompt::analyst(text).to_vec())?;
-        let scores = self.analyst.score(&self.engine, &prompt, options.label_mass, interrupt)?;
-        let best = usize::from(scores.probabilities[1] >= scores.probabilities[0]);
-        let score = scores.probabilities[best];
-        Ok(Sentiment {
-            polarity: Polarity::ALL[best],
-            score,
-            label_mass: scores.mass,
-            unsure: score < options.threshold || scores.mass.is_some_and(|mass| mass < LEAST_MASS),
-            usage: Usage::new(scores.prefill, 0, started),
-        })
+        let Classification { index, score, label_mass, unsure, usage, .. } =
+            self.analyst.classify(self, text, options, interrupt)?;
+        Ok(Sentiment { polarity: Polarity::ALL[index], score, label_mass, unsure, usage })
     }
 }

@@ -24,6 +24,8 @@ pub struct Session {
 pub struct Exchange {
     /// What the user said.
     pub message: String,
+    /// Passages that it was answered with.
+    pub passages: Vec<String>,
     /// Sentiment and reply.
     pub turn: Turn,
 }
@@ -56,14 +58,15 @@ impl Session {
         options.check()?;
         let interrupt = options.interrupt(cancel);
         let model = self.model.clone();
+        let passages = model.passages(options)?;
         let turn = model.turn_until(text, options, &interrupt, on_sentiment, |sentiment| {
-            let prompt = self.prompt(text, sentiment, options)?;
+            let prompt = self.prompt(text, &passages, sentiment, options)?;
             if self.kv.tokens().is_empty() {
                 self.kv = model.assistant.kv(&model.engine, &interrupt)?;
             }
             model.answer(&mut self.kv, &prompt, options, &interrupt, on_piece)
         })?;
-        self.exchanges.push(Exchange { message: text.to_owned(), turn: turn.clone() });
+        self.exchanges.push(Exchange { message: text.to_owned(), passages, turn: turn.clone() });
         Ok(turn)
     }
 
@@ -74,7 +77,7 @@ impl Session {
 
     /// The history as a JSON array of messages, each with role and content; the user's also with label and score.
     pub fn history_json(&self) -> String {
-        let messages = self.exchanges.iter().flat_map(|Exchange { message, turn }| {
+        let messages = self.exchanges.iter().flat_map(|Exchange { message, turn, .. }| {
             let Turn { sentiment, reply } = turn;
             [
                 json!({"role": "user", "content": message, "label": sentiment.polarity, "score": sentiment.score}),
@@ -92,11 +95,17 @@ impl Session {
 
     /// The prompt of the conversation with `text` at its end, shortened as `options` allow: first the oldest exchanges
     /// go, then the middle of the text.
-    fn prompt(&self, text: &str, sentiment: &Sentiment, options: &ReplyOptions) -> Result<Vec<u32>> {
+    fn prompt(
+        &self,
+        text: &str,
+        passages: &[String],
+        sentiment: &Sentiment,
+        options: &ReplyOptions,
+    ) -> Result<Vec<u32>> {
         let room = self.model.room(options);
         let mut kept = &self.exchanges[..];
         loop {
-            let render = |text: &str| self.messages(kept, text, sentiment);
+            let render = |text: &str| self.messages(kept, text, passages, sentiment);
             match text::prompt(&self.model.engine, text, options.truncate && kept.is_empty(), room, &render) {
                 Err(error) if error.kind() == ErrorKind::ContextOverflow && options.truncate && !kept.is_empty() => {
                     kept = &kept[1..];
@@ -106,13 +115,23 @@ impl Session {
         }
     }
 
-    fn messages(&self, exchanges: &[Exchange], text: &str, sentiment: &Sentiment) -> Vec<Message> {
+    fn messages(
+        &self,
+        exchanges: &[Exchange],
+        text: &str,
+        passages: &[String],
+        sentiment: &Sentiment,
+    ) -> Vec<Message> {
+        let said = |text: &str, passages: &[String], sentiment: &Sentiment| {
+            let message = prompt::with_mood(text, sentiment.mood());
+            Message::new(Role::User, prompt::with_passages(message, text, passages))
+        };
         let mut messages = vec![Message::new(Role::System, self.system.as_str())];
-        for Exchange { message, turn } in exchanges {
-            messages.push(Message::new(Role::User, prompt::with_mood(message, turn.sentiment.mood())));
+        for Exchange { message, passages, turn } in exchanges {
+            messages.push(said(message, passages, &turn.sentiment));
             messages.push(Message::new(Role::Assistant, turn.reply.text.as_str()));
         }
-        messages.push(Message::new(Role::User, prompt::with_mood(text, sentiment.mood())));
+        messages.push(said(text, passages, sentiment));
         messages
     }
 }

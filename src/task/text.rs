@@ -66,6 +66,24 @@ fn too_long(engine: &Engine, what: &str, room: usize) -> Error {
     )
 }
 
+/// As much of the beginning of `text` as `most` tokens hold, and how many it takes.
+pub(crate) fn beginning(engine: &Engine, text: &str, most: usize) -> Result<(String, usize)> {
+    let text = &text[..text.floor_char_boundary(engine.tokenizer().most_bytes(most))];
+    let mut tokens = engine.tokenizer().encode(text)?;
+    if tokens.len() <= most {
+        return Ok((text.to_owned(), tokens.len()));
+    }
+    tokens.truncate(most);
+    Ok((decoded(engine, &tokens), most))
+}
+
+/// The text of `tokens`, without the pieces of a character at their ends.
+fn decoded(engine: &Engine, tokens: &[u32]) -> String {
+    let mut bytes = Vec::new();
+    tokens.iter().for_each(|&id| engine.tokenizer().decode_into(id, &mut bytes));
+    String::from_utf8_lossy(&bytes).replace(char::REPLACEMENT_CHARACTER, "")
+}
+
 /// The first and last halves of `keep` bytes.
 fn ends_by_bytes(text: &str, keep: usize) -> String {
     let first = text.floor_char_boundary(keep / 2);
@@ -76,10 +94,5 @@ fn ends_by_bytes(text: &str, keep: usize) -> String {
 /// The first and last halves of `keep` tokens, joined by an ellipsis.
 fn ends(engine: &Engine, tokens: &[u32], keep: usize) -> String {
     let first = keep.div_ceil(2);
-    let part = |tokens: &[u32]| {
-        let mut bytes = Vec::new();
-        tokens.iter().for_each(|&id| engine.tokenizer().decode_into(id, &mut bytes));
-        String::from_utf8_lossy(&bytes).replace(char::REPLACEMENT_CHARACTER, "")
-    };
-    format!("{}…{}", part(&tokens[..first]), part(&tokens[tokens.len() - (keep - first)..]))
+    format!("{}…{}", decoded(engine, &tokens[..first]), decoded(engine, &tokens[tokens.len() - (keep - first)..]))
 }
