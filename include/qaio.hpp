@@ -31,6 +31,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace qaio {
 
@@ -460,6 +461,163 @@ public:
 
 private:
     detail::Owned<qaio_session, qaio_session_free> handle_;
+};
+
+/** Which of a task's labels a text has, and how sure that is. */
+class Classification {
+public:
+    /** Takes ownership. */
+    explicit Classification(qaio_classification *handle) noexcept : handle_(handle) {}
+
+    /** The number of the likeliest label, in the order of the task's definition. */
+    std::int32_t index() const noexcept { return qaio_classification_index(handle()); }
+
+    /** Its text. */
+    std::string label() const { return text(qaio_classification_label); }
+
+    /** Its id: the text, unless the definition has another. */
+    std::string id() const { return text(qaio_classification_id); }
+
+    /** Its probability among the labels. */
+    double score() const noexcept { return qaio_classification_score(handle()); }
+
+    /** The probability of the label with this number. */
+    double probability(std::size_t index) const noexcept { return qaio_classification_probability(handle(), index); }
+
+    /** The probability that the model's answer begins as one of the labels; none if it was not measured. */
+    std::optional<double> label_mass() const noexcept
+    {
+        double mass = qaio_classification_label_mass(handle());
+        return mass < 0 ? std::nullopt : std::optional<double>(mass);
+    }
+
+    /** Whether score or label mass is too low to rely on. */
+    bool unsure() const noexcept { return qaio_classification_unsure(handle()) != 0; }
+
+    /** All of it as a JSON object. */
+    std::string json() const { return text(qaio_classification_json); }
+
+    /** For the functions of qaio.h; still owned by this object. */
+    qaio_classification *handle() const noexcept { return handle_.get(); }
+
+private:
+    std::string text(const char *(*get)(const qaio_classification *, std::size_t *)) const
+    {
+        std::size_t len = 0;
+        const char *bytes = get(handle(), &len);
+        return detail::text(bytes, len);
+    }
+
+    detail::Owned<qaio_classification, qaio_classification_free> handle_;
+};
+
+/** The results of Task::classify_batch, one row for each text. */
+class Batch {
+public:
+    /** Takes ownership. */
+    explicit Batch(qaio_batch *handle) noexcept : handle_(handle) {}
+
+    /** The number of rows. */
+    std::size_t size() const noexcept { return qaio_batch_count(handle()); }
+
+    /** The number of a row's likeliest label; -1 if the row has an error. `row` must be below size(). */
+    std::int32_t index(std::size_t row) const noexcept { return qaio_batch_indexes(handle())[row]; }
+
+    /** One row with everything that is known about it; throws the row's error if it has one. */
+    Classification row(std::size_t row) const
+    {
+        qaio_classification *handle = nullptr;
+        detail::check(qaio_batch_row(this->handle(), row, &handle));
+        return Classification(handle);
+    }
+
+    /** Compares the rows with their true labels (below 0 where unknown): figures as a JSON object. */
+    std::string evaluate(const std::vector<std::int32_t> &truth) { return compared(qaio_batch_evaluate, truth); }
+
+    /** The task's definition with a calibration that fits the true labels. */
+    std::string fit(const std::vector<std::int32_t> &truth) { return compared(qaio_batch_fit, truth); }
+
+    /** For the functions of qaio.h; still owned by this object. */
+    qaio_batch *handle() const noexcept { return handle_.get(); }
+
+private:
+    template <typename Compare>
+    std::string compared(Compare compare, const std::vector<std::int32_t> &truth)
+    {
+        const char *json = nullptr;
+        std::size_t len = 0;
+        detail::check(compare(handle(), truth.data(), truth.size(), &json, &len));
+        return detail::text(json, len);
+    }
+
+    detail::Owned<qaio_batch, qaio_batch_free> handle_;
+};
+
+/** A role with a closed set of answers. One object may be used by any number of threads at once. */
+class Task {
+public:
+    /** Takes ownership. */
+    explicit Task(qaio_task *handle) noexcept : handle_(handle) {}
+
+    /** Makes a task of a shipped one's name or the text of a task file; it keeps the model alive. */
+    Task(const Model &model, std::string_view definition, const CancelToken *cancel = nullptr)
+    {
+        qaio_task *handle = nullptr;
+        detail::check(qaio_task_create(model.handle(), detail::terminated(definition, "definition").c_str(),
+                                       CancelToken::handle_of(cancel), &handle));
+        handle_.reset(handle);
+    }
+
+    /** The definition as JSON; labels are numbered in its order. */
+    std::string definition() const
+    {
+        const char *json = nullptr;
+        std::size_t len = 0;
+        detail::check(qaio_task_definition(handle(), &json, &len));
+        return detail::text(json, len);
+    }
+
+    /** Finds the label of a text. */
+    Classification classify(std::string_view text, std::string_view options = {},
+                            const CancelToken *cancel = nullptr) const
+    {
+        qaio_classification *handle = nullptr;
+        detail::check(qaio_task_classify(this->handle(), text.data(), text.size(), detail::options(options).c_str(),
+                                         CancelToken::handle_of(cancel), &handle));
+        return Classification(handle);
+    }
+
+    /**
+     * Finds the labels of many texts, anything that std::string_view is made of. `on_progress` gets {"done", "total"} as
+     * JSON; a batch that it ends keeps the rows that are done.
+     */
+    template <typename Texts>
+    Batch classify_batch(const Texts &texts, std::string_view options = {}, const CancelToken *cancel = nullptr,
+                         const Callback &on_progress = {}) const
+    {
+        std::vector<const char *> starts;
+        std::vector<std::size_t> lens;
+        for (const auto &text : texts) {
+            std::string_view view(text);
+            starts.push_back(view.data());
+            lens.push_back(view.size());
+        }
+        Callback none;
+        detail::Calls calls(none, on_progress);
+        qaio_batch *handle = nullptr;
+        qaio_status status = qaio_task_classify_batch(this->handle(), starts.data(), lens.data(), starts.size(),
+                                                      detail::options(options).c_str(), CancelToken::handle_of(cancel),
+                                                      calls.on_piece(), &calls, &handle);
+        Batch batch(handle);
+        calls.finish(status);
+        return batch;
+    }
+
+    /** For the functions of qaio.h; still owned by this object. */
+    qaio_task *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Owned<qaio_task, qaio_task_free> handle_;
 };
 
 } // namespace qaio

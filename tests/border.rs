@@ -90,7 +90,7 @@ fn compile(compiler: &str, standard: &str, source: &str, folder: &Path) -> PathB
         .args(STRICT)
         .args([standard, "-O1", "-g", "-pthread", "-Iinclude", source, "-o"])
         .arg(&program)
-        .args([format!("-L{library}"), "-lqaio".into(), format!("-Wl,-rpath,{library}"), "-ldl".into()]));
+        .args([format!("-L{library}"), "-lqaio".into(), format!("-Wl,-rpath,{library}"), "-ldl".into(), "-lm".into()]));
     program
 }
 
@@ -177,7 +177,7 @@ fn the_header_compiles_alone_and_twice() {
 #[cfg(target_os = "linux")]
 fn header_library_and_python_have_the_same_functions() {
     let declared = declared();
-    assert!(declared.len() >= 35, "{declared:?}");
+    assert!(declared.len() >= 57, "{declared:?}");
 
     let symbols = run(command("nm").args(["-D", "--defined-only"]).arg(library()));
     let exported = symbols.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<BTreeSet<_>>();
@@ -187,9 +187,10 @@ fn header_library_and_python_have_the_same_functions() {
     let bound = names(&native, |before, after| before.ends_with("    \"") && after.starts_with("\": ("));
     assert_eq!(bound, declared, "bound by _native.py, declared by the header");
 
-    let tested = names(&read("tests/c/border.c"), |_, after| after.starts_with('('));
+    let tests = read("tests/c/border.c") + &read("tests/c/task.c");
+    let tested = names(&tests, |_, after| after.starts_with('('));
     let untested = declared.difference(&tested).collect::<Vec<_>>();
-    assert!(untested.is_empty(), "tests/c/border.c does not call {untested:?}");
+    assert!(untested.is_empty(), "the C tests do not call {untested:?}");
 }
 
 // ---- programs ----
@@ -199,6 +200,12 @@ fn the_border_holds() {
     let folder = tempfile::tempdir().unwrap();
     let program = compile_c("tests/c/border.c", folder.path());
     run(command(program).arg("src/builtin/qaio-mini.gguf"));
+}
+
+#[test]
+fn tasks_hold_at_the_border() {
+    let folder = tempfile::tempdir().unwrap();
+    run(&mut command(compile_c("tests/c/task.c", folder.path())));
 }
 
 #[test]

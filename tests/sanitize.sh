@@ -26,7 +26,7 @@ export LSAN_OPTIONS=print_suppressions=0
 build() { # program source flags...
     program=$1 source=$2
     shift 2
-    cc -std=c99 -g -O1 -pthread "$@" -Iinclude "$source" -o "$out/$program" -L"$lib" -lqaio -Wl,-rpath,"$lib"
+    cc -std=c99 -g -O1 -pthread "$@" -Iinclude "$source" -o "$out/$program" -L"$lib" -lqaio -Wl,-rpath,"$lib" -lm
 }
 
 echo "== the tools report what is wrong"
@@ -70,6 +70,9 @@ reports "a leaked handle" "definitely lost" $vg "$out/wrong" h
 echo "== sanitizers: border"
 build border tests/c/border.c $san
 "$out/border" src/builtin/qaio-mini.gguf >"$out/log" || { cat "$out/log"; fail "border failed under the sanitizers"; }
+echo "== sanitizers: task"
+build task tests/c/task.c $san
+"$out/task" >"$out/log" || { cat "$out/log"; fail "task failed under the sanitizers"; }
 
 for example in sentiment turn_stream; do
     echo "== sanitizers: $example"

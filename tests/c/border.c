@@ -7,56 +7,11 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include "qaio.h"
+#include "check.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-/* ---- asserting ---- */
-
-static int failures, checks;
-static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
-
-static int count(int ok)
-{
-    pthread_mutex_lock(&counting);
-    checks++;
-    failures += !ok;
-    pthread_mutex_unlock(&counting);
-    return ok;
-}
-
-#define CHECK(condition)                                                                                               \
-    (count(!!(condition)) || (fprintf(stderr, "border.c:%d: %s: failed: %s\n", __LINE__, __func__, #condition), 0))
-
-static int status_is(int line, const char *call, qaio_status wanted, qaio_status got)
-{
-    const char *message = qaio_last_error();
-    int ok = got == wanted && message && (message[0] == 0) == (got == QAIO_STATUS_OK);
-    if (!count(ok))
-        fprintf(stderr, "border.c:%d: %s\n    is %s (%s), not %s\n", line, call, qaio_status_name(got), message,
-                qaio_status_name(wanted));
-    return ok;
-}
-
-/* The call has this status, and a message if and only if it failed. */
-#define STATUS(wanted, call) status_is(__LINE__, #call, QAIO_STATUS_##wanted, (call))
-
-static int message_has(int line, const char *part)
-{
-    int ok = strstr(qaio_last_error(), part) != NULL;
-    if (!count(ok))
-        fprintf(stderr, "border.c:%d: \"%s\" is not in the message: %s\n", line, part, qaio_last_error());
-    return ok;
-}
-
-#define MESSAGE_HAS(part) message_has(__LINE__, part)
 
 /* ---- what the tests share ---- */
 
@@ -67,9 +22,6 @@ static const char SHORT[] = "{\"temperature\": 0, \"max_tokens\": 2}";
 
 static const char *gguf_path;
 static qaio_model *model;
-
-#define TEXT(literal) literal, sizeof(literal) - 1
-#define POISON(type) ((type *)(uintptr_t)0x5a5a5a5a)
 
 static qaio_model *load(void)
 {
@@ -1462,20 +1414,6 @@ static void forks(void)
     qaio_reply_free(reply);
     qaio_cancel_free(token);
 }
-
-static void run(const char *name, void (*test)(void))
-{
-    struct timespec start, end;
-    int before = failures;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    test();
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("%-44s %s %6.2f s\n", name, failures == before ? "ok" : "FAILED",
-           (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
-    fflush(stdout);
-}
-
-#define RUN(test) run(#test, test)
 
 int main(int argc, char **argv)
 {

@@ -30,7 +30,8 @@ constexpr bool moves_only =
     std::is_nothrow_move_constructible_v<Type> && std::is_nothrow_move_assignable_v<Type> && !std::is_copy_constructible_v<Type>;
 
 static_assert(moves_only<qaio::Model> && moves_only<qaio::Session> && moves_only<qaio::CancelToken> &&
-              moves_only<qaio::Sentiment> && moves_only<qaio::Reply> && moves_only<qaio::Turn>);
+              moves_only<qaio::Sentiment> && moves_only<qaio::Reply> && moves_only<qaio::Turn> && moves_only<qaio::Task> &&
+              moves_only<qaio::Classification> && moves_only<qaio::Batch>);
 static_assert(std::is_base_of_v<std::runtime_error, qaio::Error>);
 
 struct Mine {
@@ -126,5 +127,31 @@ int main()
     }
     session.send(text, greedy);
     CHECK(!kept.line().empty() && turn.reply.json().front() == '{');
+    // tasks
+    model = qaio::Model::load();
+    CHECK(fails(QAIO_STATUS_INVALID_TASK, [&] { qaio::Task(model, "{\"nam\": 1}"); }).find("nam") != std::string::npos);
+    fails(QAIO_STATUS_NOT_FOUND, [&] { qaio::Task(model, "intents"); });
+    qaio::Task intent(model, "intent");
+    CHECK(intent.definition().find("投诉") != std::string::npos);
+    qaio::Classification found = intent.classify("请问几点开门？");
+    CHECK(found.index() >= 0 && found.score() == found.probability(static_cast<std::size_t>(found.index())));
+    CHECK(!found.label().empty() && !found.id().empty() && found.json().front() == '{' && found.label_mass().has_value());
+    CHECK(!intent.classify("请问几点开门？", R"({"label_mass": false})").label_mass().has_value());
+    const std::vector<std::string> texts{"请问几点开门？", "", "谢谢"};
+    std::size_t reports = 0;
+    qaio::Batch batch = intent.classify_batch(texts, {}, nullptr, [&](std::string_view) { reports++; });
+    CHECK(batch.size() == 3 && reports == 1 && batch.index(0) == found.index() && batch.index(1) == -1);
+    CHECK(batch.row(0).score() == found.score());
+    fails(QAIO_STATUS_EMPTY_TEXT, [&] { batch.row(1); });
+    CHECK(batch.evaluate({0, -1, 2}).find("\"rows\":2") != std::string::npos);
+    CHECK(qaio::Task(model, batch.fit({0, -1, 2})).classify("谢谢").index() >= 0);
+    fails(QAIO_STATUS_INVALID_ARGUMENT, [&] { batch.evaluate({0}); });
+    try {
+        intent.classify_batch(texts, {}, nullptr, [](std::string_view) { throw Mine{3}; });
+        CHECK(!"nothing was thrown");
+    } catch (const Mine &mine) {
+        CHECK(mine.number == 3);
+    }
+
     return failures != 0;
 }

@@ -14,12 +14,12 @@ from collections import Counter
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import card
 import export
 from model import Qwen2
-from packing import labelled, rows_of, tensors
-from prompts import REPLY_SYSTEM, SENTIMENT_SYSTEM, reply_user, sentiment_user
+from prompts import REPLY_SYSTEM, SENTIMENT, Task, reply_user
 from rows import EXTRA_FILES, NEGATIVE, NEUTRAL, POSITIVE, Row, dedupe, part, read_corpus
 from tokenizer import Chat
 
@@ -36,19 +36,27 @@ DEMO = (
 
 
 @torch.no_grad()
+def answers(model: Qwen2, chat: Chat, task: Task, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """For each text the probabilities of the task's labels among themselves [texts, labels], and the label mass [texts]."""
+    labels = [chat.label(label) for label in task.labels]
+    head = torch.tensor(chat.system(task.system))
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    found, mass = torch.zeros(len(texts), len(labels)), torch.zeros(len(texts))
+    for start in range(0, len(order), 32):
+        group = order[start:start + 32]
+        ids = [chat.user(task.user(texts[i])) for i in group]
+        longest = max(map(len, ids))
+        states = model.hidden(head, torch.tensor([row + [chat.end] * (longest - len(row)) for row in ids]))
+        last = states[torch.arange(len(ids)), torch.tensor([len(row) - 1 for row in ids])]
+        chosen = model.logits(last).log_softmax(-1)[:, labels].exp()
+        found[group], mass[group] = chosen / chosen.sum(-1, keepdim=True), chosen.sum(-1)
+    return found, mass
+
+
 def scores(model: Qwen2, chat: Chat, texts: list[str]) -> list[tuple[float, float]]:
     """For each text the probability of 正面 among the two labels, and the label mass in the full vocabulary."""
-    yes, no = chat.label(POSITIVE), chat.label(NEGATIVE)
-    prefix = chat.system(SENTIMENT_SYSTEM)
-    found = []
-    for text in texts:
-        example = labelled(chat, sentiment_user(text), yes, no, 1.0, 1.0)
-        length = len(prefix) + len(example.ids)
-        b = tensors(rows_of(prefix, [example], length), length, chat.end)
-        logs = model.logits(model.hidden(b.ids, b.positions, b.mask)[0, b.where[0]]).log_softmax(-1)
-        p, q = logs[yes].exp().item(), logs[no].exp().item()
-        found.append((p / (p + q), p + q))
-    return found
+    found, mass = answers(model, chat, SENTIMENT, texts)
+    return list(zip(found[:, SENTIMENT.labels.index(POSITIVE)].tolist(), mass.tolist()))
 
 
 def accuracy(model: Qwen2, chat: Chat, rows: list[Row]) -> dict[str, float]:
@@ -73,7 +81,7 @@ def reply(model: Qwen2, chat: Chat, turns: list[tuple[str, str]], user: str,
     ids += chat.user(user)
     begun = len(ids)
     while len(ids) - begun < limit:
-        logits = model.last(torch.tensor([ids]))[0]
+        logits = model(torch.tensor([ids]))[0, -1]
         seen = torch.tensor(sorted(set(ids)))
         old = logits[seen]
         logits[seen] = torch.where(old > 0, old / penalty, old * penalty)

@@ -18,7 +18,7 @@ import card
 import evaluate
 import export
 import tokenizer as bpe
-from mixture import Mixture, prefixes
+from mixture import Mixture
 from model import Config, Qwen2
 from rows import part
 from tokenizer import Chat
@@ -27,10 +27,8 @@ from train import Stage, run
 ROOT = Path(__file__).resolve().parents[2]
 #: In order; each goes on from the checkpoint of the one before and leaves one under its own name.
 STAGES = (
-    (Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.25, floor=0.3, rows=16), Mixture.pretraining),
-    (Stage("finetune", epochs=5, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, rows=8), Mixture.finetuning),
-    (Stage("topics", epochs=1, rate=2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8), Mixture.topical),
-    (Stage("plain", epochs=1, rate=1.2e-3, dropout=0.05, decay=0.95, floor=0.0, rows=8), Mixture.plain),
+    (Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.3, floor=0.3, groups=2), Mixture.pretraining),
+    (Stage("finetune", epochs=5, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, groups=2), Mixture.finetuning),
 )
 STEPS = ("tokenizer", *(stage.name for stage, _ in STAGES), "export", "evaluate")
 
@@ -64,9 +62,8 @@ def main() -> None:
         bpe.train(Mixture(None, options.data).tokenizer_texts()).save(str(work / "tokenizer.json"))
     chat = Chat.load(work / "tokenizer.json")
     mixture = Mixture(chat, options.data)
-    heads = prefixes(chat)
     model = Qwen2(Config())
-    print(f"{model.parameter_count():,} parameters; rows: {len(mixture.main)} corpus, {len(mixture.extra)} extra, "
+    print(f"{model.parameter_count():,} parameters; rows: {len(mixture.main)} corpus, {len(mixture.messages) - len(mixture.main)} more, "
           f"{len(mixture.emotions)} emotions, {len(mixture.zh)} + {len(mixture.en)} conversations", flush=True)
 
     check = part(mixture.known, "validation")
@@ -81,7 +78,7 @@ def main() -> None:
         if stage.name in todo:
             if before:
                 _load(model, before)
-            figures = run(model, stage, heads, lambda: draw(mixture), chat.end, report)
+            figures = run(model, stage, lambda: draw(mixture), chat.end, report)
             _save(model, figures, checkpoint)
         before = checkpoint
     if "export" in todo:

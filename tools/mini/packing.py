@@ -1,26 +1,54 @@
-"""Packing: many short examples in one row of tokens, all of them behind one shared copy of their role's system prompt.
+"""Examples and batches: sequences of like length behind one shared copy of their role's constant head.
 
-A token sees the prefix and the earlier tokens of its own example, nothing else; positions restart after the prefix. So each
-example is computed exactly as if it stood alone, without padding and without repeating the prefix.
+A token sees the head and the earlier tokens of its own sequence, so each example is computed exactly as in the product, without
+repeating the head.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from prompts import Task
 from tokenizer import Chat
+
+#: Tokens of a batch, padding included.
+BATCH = 2048
+#: Longer examples are left out.
+LONGEST = 320
 
 
 @dataclass
 class Example:
-    """Token ids behind a prefix. For each predicted position: (position, weight, first target, second, share of first)."""
+    """Token ids behind a head. For each predicted position: (position, weight, target, or (probability, token) pairs)."""
 
     ids: list[int]
-    targets: list[tuple[int, float, int, int, float]]
+    targets: list[tuple[int, float, list[tuple[float, int]]]]
+
+
+@dataclass
+class Role:
+    """A constant head and the examples behind it."""
+
+    head: list[int]
+    examples: list[Example]
+
+
+@dataclass
+class Batch:
+    """Tensors of one group: head [prefix]; ids [batch, tokens]; per predicted position: where in the flat batch, weight; and
+    per possible target of it: which position, token, probability."""
+
+    head: Tensor
+    ids: Tensor
+    where: Tensor
+    weight: Tensor
+    position: Tensor
+    token: Tensor
+    probability: Tensor
 
 
 def conversation(chat: Chat, turns: list[tuple[str, str]], user_weight: float = 0.0) -> Example:
@@ -31,7 +59,7 @@ def conversation(chat: Chat, turns: list[tuple[str, str]], user_weight: float = 
     def extend(piece: list[int], weight: float) -> None:
         for token in piece:
             if weight and ids:
-                targets.append((len(ids) - 1, weight, token, token, 1.0))
+                targets.append((len(ids) - 1, weight, [(1.0, token)]))
             ids.append(token)
 
     for number, (user, answer) in enumerate(turns):
@@ -46,74 +74,57 @@ def conversation(chat: Chat, turns: list[tuple[str, str]], user_weight: float = 
     return Example(ids, targets)
 
 
-def labelled(chat: Chat, user: str, first: int, second: int, share: float, weight: float) -> Example:
-    """One question whose answer is `first` with probability `share`, else `second`, then the end."""
-    ids = chat.user(user)
-    answer = first if share >= 0.5 else second
-    return Example([*ids, answer], [(len(ids) - 1, weight, first, second, share), (len(ids), 0.3, chat.end, chat.end, 1.0)])
+class Labelled:
+    """Makes examples of a task: a text whose answer is each label with some probability."""
+
+    def __init__(self, chat: Chat, task: Task) -> None:
+        self.chat, self.task = chat, task
+        self.tokens = [chat.label(label) for label in task.labels]
+        before = task.template.split("{text}")[0]
+        #: As the product has it: instructions and the beginning of the user's message.
+        self.head = [*chat.system(task.system), chat.start, *chat.text(f"user\n{before}")]
+        self.system = len(chat.system(task.system))
+
+    def example(self, text: str, shares: list[float], weight: float = 1.0) -> Example | None:
+        """The example, or None for a text whose first characters merge with the words before it."""
+        ids = self.chat.user(self.task.user(text))
+        own = len(self.head) - self.system
+        if ids[:own] != self.head[self.system:]:
+            return None
+        ids = ids[own:]
+        return Example(ids, [(len(ids) - 1, weight, [(p, t) for p, t in zip(shares, self.tokens) if p > 0])])
 
 
-@dataclass
-class _Open:
-    """A row that still takes examples."""
-
-    ids: list[int]
-    positions: list[int]
-    segments: list[int]
-    targets: list[tuple[int, float, int, int, float]] = field(default_factory=list)
+def endings(chat: Chat, maker: Labelled, text: str) -> list[Example]:
+    """Each label of a task followed by the end: the model must learn to stop after it."""
+    ids = chat.user(maker.task.user(text))[len(maker.head) - maker.system:]
+    return [Example([*ids, token], [(len(ids), 1.0, [(1.0, chat.end)])]) for token in maker.tokens]
 
 
-@dataclass
-class Batch:
-    """Tensors of one step: ids, positions [rows, length]; mask [rows, 1, length, length]; targets as flat vectors."""
-
-    ids: Tensor
-    positions: Tensor
-    mask: Tensor
-    where: Tensor
-    weight: Tensor
-    first: Tensor
-    second: Tensor
-    share: Tensor
-
-
-def rows_of(prefix: list[int], examples: list[Example], length: int) -> list[_Open]:
-    """First-fit packing into rows of `length` tokens; examples that do not fit behind the prefix are left out."""
-    full: list[_Open] = []
-    opened: list[_Open] = []
-    for example in examples:
-        if len(prefix) + len(example.ids) > length:
-            continue
-        row = next((r for r in opened if len(r.ids) + len(example.ids) <= length), None)
-        if row is None:
-            if len(opened) == 12:
-                full.append(opened.pop(0))
-            row = _Open(list(prefix), list(range(len(prefix))), [0] * len(prefix))
-            opened.append(row)
-        base, segment = len(row.ids), row.segments[-1] + 1
-        row.targets += [(base + at, *rest) for at, *rest in example.targets]
-        row.ids += example.ids
-        row.positions += range(len(prefix), len(prefix) + len(example.ids))
-        row.segments += [segment] * len(example.ids)
-    return full + opened
+def batches(role: Role, rng: random.Random, pad: int) -> list[Batch]:
+    """All examples of a role in groups of like length, the groups in random order."""
+    fitting = [example for example in role.examples if len(example.ids) <= LONGEST]
+    rng.shuffle(fitting)
+    fitting.sort(key=lambda example: len(example.ids) + rng.random() * 3)
+    groups: list[list[Example]] = [[]]
+    for example in fitting:
+        if groups[-1] and (len(groups[-1]) + 1) * max(len(example.ids), len(groups[-1][-1].ids)) > BATCH:
+            groups.append([])
+        groups[-1].append(example)
+    rng.shuffle(groups)
+    return [_tensors(role.head, group, pad) for group in groups if group]
 
 
-def batches(rows: list[_Open], size: int, rng: random.Random) -> list[list[_Open]]:
-    """Shuffled rows in groups of `size`; the last, smaller group is dropped unless it is the only one."""
-    rng.shuffle(rows)
-    groups = [rows[i:i + size] for i in range(0, len(rows), size)]
-    return groups[:-1] if len(groups) > 1 and len(groups[-1]) < size else groups
-
-
-def tensors(rows: list[_Open], length: int, pad: int) -> Batch:
-    """One step's rows as tensors."""
-    def grid(name: str, fill: int) -> Tensor:
-        return torch.tensor([getattr(r, name) + [fill] * (length - len(r.ids)) for r in rows])
-
-    segments = grid("segments", -1)
-    own, other = segments[:, :, None], segments[:, None, :]
-    seen = ((own == other) | (other == 0)) & torch.ones(length, length, dtype=torch.bool).tril()
-    mask = torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))[:, None]
-    flat = [(i * length + at, *rest) for i, r in enumerate(rows) for at, *rest in r.targets]
-    where, weight, first, second, share = (torch.tensor(column) for column in zip(*flat))
-    return Batch(grid("ids", pad), grid("positions", 0), mask, where, weight, first, second, share)
+def _tensors(head: list[int], group: list[Example], pad: int) -> Batch:
+    length = max(len(example.ids) for example in group)
+    ids = torch.tensor([example.ids + [pad] * (length - len(example.ids)) for example in group])
+    where, weight, position, token, probability = [], [], [], [], []
+    for row, example in enumerate(group):
+        for at, share, targets in example.targets:
+            for p, target in targets:
+                position.append(len(where))
+                token.append(target)
+                probability.append(p)
+            where.append(row * length + at)
+            weight.append(share)
+    return Batch(torch.tensor(head), ids, *(torch.tensor(x) for x in (where, weight, position, token, probability)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 from rows import NEGATIVE, POSITIVE
 
-SENTIMENT_SYSTEM = "你是一个冷酷的情感分析师，只关注情绪极性。请判断下面这句话的情绪，只回答一个词：正面或负面。"
+_TASKS = Path(__file__).resolve().parents[2] / "tasks"
 REPLY_SYSTEM = "你是一个友善、有同理心的AI助手，请根据用户的情绪状态给予适当的回应。"
 
 _HAN = re.compile("[\u4e00-\u9fff\u3400-\u4dbf]")
@@ -16,9 +19,26 @@ _MOODS = {
 }
 
 
-def sentiment_user(text: str) -> str:
-    """The analyst's user message."""
-    return f"文本：{text}\n情绪："
+@dataclass(frozen=True)
+class Task:
+    """What a task file says that the model sees."""
+
+    system: str
+    template: str
+    labels: tuple[str, ...]
+
+    def user(self, text: str) -> str:
+        """The user's message about `text`."""
+        return self.template.replace("{text}", text)
+
+
+def task(name: str) -> Task:
+    """A shipped task."""
+    item = json.loads((_TASKS / f"{name}.json").read_text(encoding="utf-8"))
+    return Task(item["system"], item["template"], tuple(label["text"] for label in item["labels"]))
+
+
+SENTIMENT, INTENT, LANGUAGE = task("sentiment"), task("intent"), task("language")
 
 
 def reply_user(text: str, mood: str | None) -> str:

@@ -17,19 +17,26 @@ POSITIVE, NEGATIVE, NEUTRAL = "正面", "负面", "中性"
 CORPUS = Path(__file__).parent / "corpus"
 #: Written for the project by several people; all figures are measured on held-out rows of these files.
 MAIN_FILES = ("zh1", "zh2", "zh3", "zh4", "en1", "en2")
-#: Written for this model alone, used in fine-tuning only; measured on a line of their own.
-EXTRA_FILES = ("extra", "lexicon", "written_en", "written_zh")
+#: Written for this model alone; measured on a line of their own.
+EXTRA_FILES = ("extra", "lexicon", "written_en", "written_zh", "more_en", "more_zh", "replies_en", "replies_zh")
+#: Of these, files whose intents were not filled in with care.
+NO_INTENT_FILES = ("extra", "lexicon")
+INTENTS = ("咨询", "投诉", "闲聊")
+LANGUAGE_LABELS = {"zh": "中文", "en": "English", "other": "其他"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One message with what is known about it. `sentiment` or `reply` may be empty: then the row does not train that role."""
+    """One message with what is known about it. `sentiment`, `intent` or `reply` may be empty: then the row does not train that
+    role."""
 
     lang: str
     text: str
     sentiment: str
     reply: str
     source: str
+    intent: str = ""
+    kind: str = ""
 
 
 def split(text: str) -> str:
@@ -59,10 +66,17 @@ def read_corpus(files: tuple[str, ...] = MAIN_FILES) -> list[Row]:
         path = CORPUS / f"{name}.jsonl"
         for line in path.read_text(encoding="utf-8").splitlines():
             item = json.loads(line)
-            rows.append(Row(item["lang"], item["text"], item["sentiment"], item["reply"], name))
+            intent = "" if name in NO_INTENT_FILES else item["intent"]
+            rows.append(Row(item["lang"], item["text"], item["sentiment"], item["reply"], name, intent, item.get("kind", "")))
     return rows
 
 
 def part(rows: list[Row], name: str) -> list[Row]:
     """The rows of one part of the split."""
     return [row for row in rows if split(row.text) == name]
+
+
+def read_other() -> list[Row]:
+    """Texts in neither of the two languages; they train the task `language` only."""
+    lines = (CORPUS / "other.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Row("other", json.loads(line)["text"], "", "", "other") for line in lines]

@@ -11,17 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mixture import Epoch
 from model import Qwen2
-from packing import batches, rows_of, tensors
-
-LENGTH = 256
+from packing import Batch, Role, batches
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage's settings. The rate warms up, stays, and goes linearly to `floor` over the last `decay` of the steps;
-    a step takes `rows` packed rows."""
+    a step takes `groups` batches."""
 
     name: str
     epochs: int
@@ -29,7 +26,7 @@ class Stage:
     dropout: float
     decay: float
     floor: float
-    rows: int
+    groups: int
     weight_decay: float = 0.1
 
 
@@ -76,7 +73,15 @@ def factor(step: int, steps: int, stage: Stage) -> float:
     return warm * max(stage.floor, left)
 
 
-def run(model: Qwen2, stage: Stage, prefixes: dict[str, list[int]], draw: Callable[[], Epoch], pad: int,
+def loss_of(model: Qwen2, batch: Batch) -> Tensor:
+    """Mean cross-entropy against the targets' probabilities."""
+    states = model.hidden(batch.head, batch.ids).flatten(0, 1)[batch.where]
+    logs = F.log_softmax(model.logits(states), -1)
+    wanted = torch.zeros(len(states)).index_add(0, batch.position, batch.probability * logs[batch.position, batch.token])
+    return -(batch.weight * wanted).sum() / batch.weight.sum()
+
+
+def run(model: Qwen2, stage: Stage, draw: Callable[[], list[Role]], pad: int,
         after: Callable[[int], None] | None = None) -> dict[str, float]:
     """Train one stage; `after` is called with the number of each finished epoch. Returns the stage's figures."""
     rng = random.Random(stage.name)
@@ -85,32 +90,29 @@ def run(model: Qwen2, stage: Stage, prefixes: dict[str, list[int]], draw: Callab
     model.dropout = stage.dropout
     began, step, steps, tokens = time.time(), 0, 0, 0
     for epoch in range(stage.epochs):
-        rows = [row for role, examples in draw().items() for row in rows_of(prefixes[role], examples, LENGTH)]
-        groups = batches(rows, stage.rows, rng)
-        steps = steps or len(groups) * stage.epochs
+        groups = [batch for role in draw() for batch in batches(role, rng, pad)]
+        rng.shuffle(groups)
+        steps = steps or len(groups) // stage.groups * stage.epochs
         total = 0.0
         model.train()
-        for group in groups:
+        for at in range(0, len(groups) - stage.groups + 1, stage.groups):
             for tool in tools:
                 for settings in tool.param_groups:
                     settings["lr"] = stage.rate * factor(step, steps, stage)
-            b = tensors(group, LENGTH, pad)
-            states = model.hidden(b.ids, b.positions, b.mask).flatten(0, 1)[b.where]
-            logs = F.log_softmax(model.logits(states), -1)
-            wanted = b.share * logs.gather(1, b.first[:, None])[:, 0] + (1 - b.share) * logs.gather(1, b.second[:, None])[:, 0]
-            loss = -(b.weight * wanted).sum() / b.weight.sum()
-            loss.backward()
+            for batch in groups[at:at + stage.groups]:
+                loss = loss_of(model, batch) / stage.groups
+                loss.backward()
+                total += loss.item()
+                tokens += batch.ids.numel()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for tool in tools:
                 tool.step()
                 tool.zero_grad(set_to_none=True)
             step += 1
-            tokens += sum(len(row.ids) for row in group)
-            total += loss.item()
-            if step % 40 == 0:
-                print(f"{stage.name} epoch {epoch + 1} step {step}/{steps} loss {loss.item():.3f} "
+            if step % 50 == 0:
+                print(f"{stage.name} epoch {epoch + 1} step {step}/{steps} loss {loss.item() * stage.groups:.3f} "
                       f"{tokens / (time.time() - began):.0f} tokens/s {(time.time() - began) / 60:.1f} min", flush=True)
-        print(f"{stage.name} epoch {epoch + 1}: mean loss {total / len(groups):.3f}", flush=True)
+        print(f"{stage.name} epoch {epoch + 1}: mean loss {total / (len(groups) // stage.groups):.3f}", flush=True)
         model.eval()
         if after:
             after(epoch + 1)

@@ -36,6 +36,7 @@ class Status(enum.IntEnum):
     FORKED = 17
     OUT_OF_MEMORY = 18
     INTERNAL = 19
+    INVALID_TASK = 20
 
 
 class Polarity(enum.IntEnum):
@@ -110,6 +111,33 @@ FUNCTIONS = {
     "qaio_session_fork": (_status, [_handle, POINTER(_handle)]),
     "qaio_session_history": (_status, [_handle, POINTER(_text_out), POINTER(c_size_t)]),
     "qaio_session_free": (None, [_handle]),
+    "qaio_task_create": (_status, [_handle, c_char_p, _handle, POINTER(_handle)]),
+    "qaio_task_definition": (_status, [_handle, POINTER(_text_out), POINTER(c_size_t)]),
+    "qaio_task_classify": (_status, [_handle, c_char_p, c_size_t, c_char_p, _handle, POINTER(_handle)]),
+    "qaio_task_classify_batch": (
+        _status,
+        [
+            _handle, POINTER(c_char_p), POINTER(c_size_t), c_size_t, c_char_p, _handle, qaio_callback, c_void_p,
+            POINTER(_handle),
+        ],
+    ),
+    "qaio_task_free": (None, [_handle]),
+    "qaio_classification_index": (c_int32, [_handle]),
+    "qaio_classification_label": (_text_out, [_handle, POINTER(c_size_t)]),
+    "qaio_classification_id": (_text_out, [_handle, POINTER(c_size_t)]),
+    "qaio_classification_score": (c_double, [_handle]),
+    "qaio_classification_probability": (c_double, [_handle, c_size_t]),
+    "qaio_classification_label_mass": (c_double, [_handle]),
+    "qaio_classification_unsure": (c_int32, [_handle]),
+    "qaio_classification_json": (_text_out, [_handle, POINTER(c_size_t)]),
+    "qaio_classification_free": (None, [_handle]),
+    "qaio_batch_count": (c_size_t, [_handle]),
+    "qaio_batch_indexes": (POINTER(c_int32), [_handle]),
+    "qaio_batch_probabilities": (POINTER(c_double), [_handle, POINTER(c_size_t)]),
+    "qaio_batch_row": (_status, [_handle, c_size_t, POINTER(_handle)]),
+    "qaio_batch_evaluate": (_status, [_handle, POINTER(c_int32), c_size_t, POINTER(_text_out), POINTER(c_size_t)]),
+    "qaio_batch_fit": (_status, [_handle, POINTER(c_int32), c_size_t, POINTER(_text_out), POINTER(c_size_t)]),
+    "qaio_batch_free": (None, [_handle]),
     "qaio_cancel_create": (_status, [POINTER(_handle)]),
     "qaio_cancel_set": (_status, [_handle]),
     "qaio_cancel_reset": (_status, [_handle]),
