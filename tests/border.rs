@@ -278,8 +278,10 @@ fn the_cpp_example_runs() {
 }
 
 #[test]
-fn the_python_example_runs() {
+fn the_python_examples_run() {
     chat_holds(python().arg("examples/python/chat.py"));
+    let said = run(python().args(["examples/python/triage.py", "快递三天没动静，客服也不回", "请问几点开门？"]));
+    assert!(said.lines().count() >= 2 && said.contains("  请问几点开门？"), "{said}");
 }
 
 // ---- what the built-in model must get right ----

@@ -276,6 +276,98 @@ class Sessions(WithModel):
         session.send(HAPPY, **GREEDY)
 
 
+class Tasks(WithModel):
+    URGENCY = ROOT / "examples" / "python" / "urgency.json"
+
+    def test_shipped(self):
+        for name, labels in [("sentiment", ("负面", "正面")), ("intent", ("咨询", "投诉", "闲聊"))]:
+            with self.model.task(name) as task:
+                self.assertEqual(task.labels, labels)
+                found = task.classify("今天好累啊")
+                self.assertEqual(found.label, labels[found.index])
+                self.assertAlmostEqual(sum(found.probabilities.values()), 1)
+                self.assertEqual(found.score, max(found.probabilities.values()))
+        self.assertIsNone(self.model.task("intent").classify("嗯", label_mass=False).label_mass)
+
+    def test_definitions(self):
+        from_path = self.model.task(self.URGENCY)
+        self.assertEqual(from_path.definition["labels"][0]["id"], "urgent")
+        for same in (str(self.URGENCY), from_path.definition, self.URGENCY.read_text(encoding="utf-8")):
+            self.assertEqual(self.model.task(same).definition, from_path.definition)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "copy.json")
+            from_path.save(path)
+            self.assertEqual(self.model.task(path).definition, from_path.definition)
+        with self.assertRaises(qaio.QaioError) as raised:
+            self.model.task({**from_path.definition, "labels": ["紧急"]})
+        self.assertEqual(raised.exception.status, qaio.Status.INVALID_TASK)
+        self.assertIn("labels", str(raised.exception))
+        with self.assertRaises(qaio.QaioError) as raised:
+            self.model.task("urgency")
+        self.assertEqual(raised.exception.status, qaio.Status.NOT_FOUND)
+        with self.assertRaises(FileNotFoundError):
+            self.model.task("no/such/file.json")
+
+    def test_batch(self):
+        task = self.model.task("sentiment")
+        texts = ["今天真好", "", "糟透了", b"\xff"] * 40
+        reports = []
+        batch = task.classify_batch(texts, progress=lambda done, total: reports.append((done, total)))
+        self.assertEqual((len(batch), reports[-1]), (160, (160, 160)))
+        self.assertEqual(batch.labels[0], task.classify("今天真好").label)
+        self.assertEqual(batch[2].score, task.classify("糟透了").score)
+        self.assertEqual(batch.labels[1], None)
+        self.assertEqual(batch[-1].status, qaio.Status.INVALID_UTF8)
+        self.assertEqual(sorted(batch.errors)[:3], [1, 3, 5])
+        self.assertNotEqual(batch.probabilities[1][0], batch.probabilities[1][0], "NaN")
+        with self.assertRaises(IndexError):
+            batch[160]
+        self.assertEqual(len(task.classify_batch([])), 0)
+        figures = batch.evaluate(["正面", None, "负面", None] * 40)
+        self.assertEqual((figures["rows"], figures["failed"]), (80, 80))
+        fitted = batch.fit(["正面", None, "负面", None] * 40)
+        self.assertEqual(set(fitted["calibration"]["bias"]), {"positive", "negative"})
+        self.model.task(fitted).classify("今天真好")
+        with self.assertRaises(ValueError):
+            batch.evaluate(["happy"] * 160)
+
+    def test_ending_a_batch(self):
+        task = self.model.task("sentiment")
+        batch = task.classify_batch(["今天真好"] * 200, progress=lambda done, total: True)
+        self.assertIsNotNone(batch.labels[0])
+        self.assertEqual(batch[199].status, qaio.Status.CANCELLED)
+        with self.assertRaisesRegex(RuntimeError, "mine"):
+            task.classify_batch(["今天真好"], progress=self.fail_with(RuntimeError("mine")))
+
+    @staticmethod
+    def fail_with(error):
+        def raises(*_):
+            raise error
+
+        return raises
+
+    def test_csv(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = pathlib.Path(folder, "in.csv"), pathlib.Path(folder, "out.csv")
+            source.write_text("id,text\n1,着火了快来人\n2,\"有空再说, 不急\"\n3,\n", encoding="utf-8")
+            script = ROOT / "examples" / "python" / "classify_csv.py"
+            done = subprocess.run(
+                [sys.executable, str(script), str(self.URGENCY), str(source), "text", str(target)],
+                capture_output=True, text=True, encoding="utf-8", check=True,
+            )  # fmt: skip
+            self.assertIn("3 of 3", done.stderr)
+            self.assertIn("row 3: the text is empty", done.stderr)
+            rows = target.read_text(encoding="utf-8").splitlines()
+            self.assertEqual((len(rows), rows[0], rows[3]), (4, "id,text,label,score", "3,,,"))
+
+    def test_context(self):
+        plain = self.model.reply("几点开门？", max_tokens=1).usage.prompt_tokens
+        with_passage = self.model.reply("几点开门？", context=["早上九点开门。"], max_tokens=1).usage.prompt_tokens
+        self.assertGreater(with_passage, plain)
+        with self.assertRaises(qaio.QaioError):
+            self.model.reply("几点开门？", context="早上九点开门。")
+
+
 class Process(unittest.TestCase):
     """What belongs to the whole process: the one model, threads, forks, how the library is found."""
 

@@ -1,182 +1,172 @@
-"""Measures an exported model on held-out rows: accuracy, calibration, confusion, sample replies.
+"""Measures a model through qaio's C ABI, as a user meets it: labels, calibration, replies, speed.
 
-    python tools/mini/evaluate.py src/builtin/qaio-mini.gguf [--card src/builtin/MODEL_CARD.md]
+    cargo build --release
+    python tools/mini/evaluate.py [MODEL.gguf] [--card src/builtin/MODEL_CARD.md] [--json FIGURES.json]
 
-Weights are read back from the GGUF file (Q8_0, dequantised), so the figures are those of the file that ships.
+Without a model it is the one that is built into the library. Needs nothing but Python and the library.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
+import re
+import statistics
+import sys
+import time
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 import card
-import export
-from model import Qwen2
-from prompts import REPLY_SYSTEM, SENTIMENT, Task, reply_user
-from rows import EXTRA_FILES, NEGATIVE, NEUTRAL, POSITIVE, Row, dedupe, part, read_corpus
-from tokenizer import Chat
+from rows import EXTRA_FILES, LANGUAGE_LABELS, NEUTRAL, Row, dedupe, part, read_corpus, read_other, read_probe
 
-#: A score under this is "unsure", and the reply then gets no mood.
-UNSURE = 0.6
-#: The repetition penalty written into the file.
-PENALTY = export.SAMPLING["penalty_repeat"]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bindings" / "python"))
+import qaio  # noqa: E402
+
 DEMO = (
-    ("终于把bug修完了，感觉整个人都轻松了！", POSITIVE),
-    ("项目延期了，客户又要投诉，压力好大。", NEGATIVE),
-    ("I finally fixed the bug and I feel so relieved!", POSITIVE),
-    ("My flight got cancelled and nobody at the desk would help me.", NEGATIVE),
+    ("终于把bug修完了，感觉整个人都轻松了！", "正面"),
+    ("项目延期了，客户又要投诉，压力好大。", "负面"),
+    ("I finally fixed the bug and I feel so relieved!", "正面"),
+    ("My flight got cancelled and nobody at the desk would help me.", "负面"),
 )
+#: Most characters of each class of length.
+LENGTHS = {"zh": (8, 20, 40), "en": (25, 60, 120)}
+#: Replies that are looked at, per language, and those that the card shows.
+REPLIES, SHOWN = 150, 25
+_HAN = re.compile("[\u4e00-\u9fff\u3400-\u4dbf]")
 
 
-@torch.no_grad()
-def answers(model: Qwen2, chat: Chat, task: Task, texts: list[str]) -> tuple[Tensor, Tensor]:
-    """For each text the probabilities of the task's labels among themselves [texts, labels], and the label mass [texts]."""
-    labels = [chat.label(label) for label in task.labels]
-    head = torch.tensor(chat.system(task.system))
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found, mass = torch.zeros(len(texts), len(labels)), torch.zeros(len(texts))
-    for start in range(0, len(order), 32):
-        group = order[start:start + 32]
-        ids = [chat.user(task.user(texts[i])) for i in group]
-        longest = max(map(len, ids))
-        states = model.hidden(head, torch.tensor([row + [chat.end] * (longest - len(row)) for row in ids]))
-        last = states[torch.arange(len(ids)), torch.tensor([len(row) - 1 for row in ids])]
-        chosen = model.logits(last).log_softmax(-1)[:, labels].exp()
-        found[group], mass[group] = chosen / chosen.sum(-1, keepdim=True), chosen.sum(-1)
-    return found, mass
+def figures(task: qaio.Task, texts: list[str], truth: list[str]) -> dict[str, float]:
+    """What the library's own evaluation says, as far as the card shows it."""
+    with task.classify_batch(texts) as batch:
+        found = batch.evaluate(truth)
+    names = ("rows", "accuracy", "macro_f1", "calibration_error", "brier", "coverage", "sure_accuracy", "confusion")
+    return {name: found[name] for name in names}
 
 
-def scores(model: Qwen2, chat: Chat, texts: list[str]) -> list[tuple[float, float]]:
-    """For each text the probability of 正面 among the two labels, and the label mass in the full vocabulary."""
-    found, mass = answers(model, chat, SENTIMENT, texts)
-    return list(zip(found[:, SENTIMENT.labels.index(POSITIVE)].tolist(), mass.tolist()))
+def _groups(rows: list[Row]) -> dict[str, list[Row]]:
+    """Rows by language and class of length."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        limits = LENGTHS[row.lang]
+        least = 0
+        for limit in limits:
+            if len(row.text) <= limit:
+                name = f"{least + 1} to {limit}"
+                break
+            least = limit
+        else:
+            name = f"over {limits[-1]}"
+        found.setdefault(f"{row.lang} {name}", []).append(row)
+    return dict(sorted(found.items()))
 
 
-def accuracy(model: Qwen2, chat: Chat, rows: list[Row]) -> dict[str, float]:
-    """Share of rows with the right label, by language and origin; neutral rows are not counted."""
+def _sentiment(task: qaio.Task, rows: list[Row]) -> dict[str, float]:
     rows = [r for r in rows if r.sentiment != NEUTRAL]
-    right: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    for row, (p, _) in zip(rows, scores(model, chat, [r.text for r in rows])):
-        key = row.lang + ("" if row.source not in EXTRA_FILES else "+extra")
-        total[key] += 1
-        right[key] += (p > 0.5) == (row.sentiment == POSITIVE)
-    return {key: round(right[key] / total[key], 3) for key in sorted(total)}
+    return figures(task, [r.text for r in rows], [r.sentiment for r in rows])
 
 
-@torch.no_grad()
-def reply(model: Qwen2, chat: Chat, turns: list[tuple[str, str]], user: str,
-          penalty: float = PENALTY, limit: int = 80) -> tuple[str, bool]:
-    """Greedy answer to `user` after earlier `turns`; also whether it ended by itself. Hugging Face's repetition penalty."""
-    ids = chat.system(REPLY_SYSTEM)
-    for earlier, answer in turns:
-        ids += chat.user(earlier) + chat.answer(answer) + chat.newline
-    ids += chat.user(user)
-    begun = len(ids)
-    while len(ids) - begun < limit:
-        logits = model(torch.tensor([ids]))[0, -1]
-        seen = torch.tensor(sorted(set(ids)))
-        old = logits[seen]
-        logits[seen] = torch.where(old > 0, old / penalty, old * penalty)
-        token = int(logits.argmax())
-        if token in (chat.end, chat.start, chat.end_of_text):
-            return chat.decode(ids[begun:]), True
-        ids.append(token)
-    return chat.decode(ids[begun:]), False
+def _tables(model: qaio.Model, held: list[Row], probe: list[Row], other: list[Row]) -> dict[str, dict]:
+    sentiment, intent, language = (model.task(name) for name in ("sentiment", "intent", "language"))
+    main = [r for r in held if r.source not in EXTRA_FILES]
+    felt = [r for r in held if r.sentiment != NEUTRAL and r.source != "lexicon"]
+    tables: dict[str, dict] = {"sentiment": {}, "sentiment, other rows": {}, "sentiment, by kind": {}, "sentiment, by length": {},
+                               "intent": {}, "language": {}, "neutral called unsure": {}}
+    for lang in ("zh", "en"):
+        own = [r for r in main if r.lang == lang]
+        tables["sentiment"][lang] = _sentiment(sentiment, own)
+        tables["sentiment, other rows"][lang] = _sentiment(sentiment, [r for r in felt if r.lang == lang and r.source in EXTRA_FILES])
+        known = [r for r in own if r.intent]
+        tables["intent"][lang] = figures(intent, [r.text for r in known], [r.intent for r in known])
+        neutral = [r.text for r in held if r.lang == lang and r.sentiment == NEUTRAL]
+        with sentiment.classify_batch(neutral) as batch:
+            tables["neutral called unsure"][lang] = sum(row.unsure for row in batch) / max(1, len(neutral))
+    for kind in sorted({(r.lang, r.kind) for r in probe}, key=lambda k: (k[0] != "zh", k[1])):
+        rows = [r for r in probe if (r.lang, r.kind) == kind]
+        tables["sentiment, by kind"][" ".join(kind)] = _sentiment(sentiment, rows)
+    for name, rows in _groups(felt).items():
+        tables["sentiment, by length"][name] = _sentiment(sentiment, rows)
+    texts = [(r.text, LANGUAGE_LABELS[r.lang]) for r in main + other]
+    tables["language"]["all"] = figures(language, [t for t, _ in texts], [l for _, l in texts])
+    return tables
 
 
-def mood(p: float) -> str | None:
-    """The label of a score, or None when unsure."""
-    if max(p, 1 - p) < UNSURE:
-        return None
-    return POSITIVE if p > 0.5 else NEGATIVE
+def _looped(text: str) -> bool:
+    """Whether a run of four characters (Chinese) or words occurs three times."""
+    units = list(text) if _HAN.search(text) else text.split()
+    runs = Counter(tuple(units[i:i + 4]) for i in range(len(units) - 3))
+    return any(count >= 3 for count in runs.values())
 
 
-def _calibration(pairs: list[tuple[float, bool]]) -> float:
-    """Expected calibration error over ten bins of confidence."""
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for score, right in pairs:
-        bins.setdefault(min(9, int(score * 10)), []).append((score, right))
-    return sum(abs(sum(s for s, _ in b) - sum(r for _, r in b)) for b in bins.values()) / max(1, len(pairs))
+def _broken(text: str) -> bool:
+    """Whether a control token or a character that cannot be meant is in it."""
+    return "<|" in text or "\ufffd" in text or any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") for c in text if c != "\n")
 
 
-def _language(model: Qwen2, chat: Chat, rows: list[Row]) -> dict[str, object]:
-    """All sentiment figures of one language's held-out rows."""
-    confusion: Counter[str] = Counter()
-    pairs, masses, neutral = [], [], []
-    for row, (p, mass) in zip(rows, scores(model, chat, [r.text for r in rows])):
-        masses.append(mass)
-        if row.sentiment == NEUTRAL:
-            neutral.append(max(p, 1 - p))
-            continue
-        said = POSITIVE if p > 0.5 else NEGATIVE
-        confusion[f"{row.sentiment}>{said}"] += 1
-        pairs.append((max(p, 1 - p), said == row.sentiment))
-    n = len(pairs)
-    right = sum(r for _, r in pairs) / n
-    sure = [r for s, r in pairs if s >= UNSURE]
+def _turn(model: qaio.Model, text: str, true: str) -> dict[str, object]:
+    turn = model.turn(text, max_tokens=60)
+    said, found = turn.reply.text, turn.sentiment
     return {
-        "n": n,
-        "accuracy": round(right, 4),
-        "standard_error": round(math.sqrt(right * (1 - right) / n), 4),
-        "sure": round(len(sure) / n, 4),
-        "accuracy_when_sure": round(sum(sure) / max(1, len(sure)), 4),
-        "calibration_error": round(_calibration(pairs), 4),
-        "mean_label_mass": round(sum(masses) / len(masses), 4),
-        "confusion": {k: confusion[k] for k in sorted(confusion)},
-        "neutral_n": len(neutral),
-        "neutral_mean_score": round(sum(neutral) / max(1, len(neutral)), 4),
-        "neutral_unsure": round(sum(s < UNSURE for s in neutral) / max(1, len(neutral)), 4),
-    }
+        "text": text, "true": true, "label": found.label, "score": found.score, "unsure": found.unsure, "reply": said,
+        "ended": turn.reply.stop_reason is qaio.StopReason.END, "language": bool(_HAN.search(said)) == bool(_HAN.search(text)),
+        "broken": _broken(said), "looped": _looped(said),
+    }  # fmt: skip
 
 
-def _turn(model: Qwen2, chat: Chat, text: str, true: str) -> dict[str, object]:
-    """Sentiment and reply for one message, as the product does it."""
-    ((p, _),) = scores(model, chat, [text])
-    said, ended = reply(model, chat, [], reply_user(text, mood(p)))
-    return {"text": text, "true": true, "label": POSITIVE if p > 0.5 else NEGATIVE, "score": round(max(p, 1 - p), 3),
-            "reply": said, "ended": ended}
+def _speed(load: "tuple[object, ...]") -> dict[str, float]:
+    """Milliseconds to load, for a sentiment and for a turn: medians."""
+    loads = []
+    for _ in range(5):
+        began = time.perf_counter()
+        model = qaio.load(*load)
+        loads.append(time.perf_counter() - began)
+        model.close()
+    with qaio.load(*load) as model:
+        model.turn("今天真好")
+        seen: dict[str, list[float]] = {"sentiment_ms": [], "turn_ms": []}
+        for text, _ in DEMO * 5:
+            began = time.perf_counter()
+            model.classify_sentiment(text)
+            middle = time.perf_counter()
+            model.turn(text)
+            seen["sentiment_ms"].append(middle - began)
+            seen["turn_ms"].append(time.perf_counter() - middle)
+    medians = {name: round(1000 * statistics.median(times), 2) for name, times in seen.items()}
+    return {"load_ms": round(1000 * statistics.median(loads), 2), **medians}
 
 
-def evaluate(gguf: Path, tokenizer: Path | None = None, samples: int = 10) -> dict[str, object]:
-    """Everything the card shows. The tokenizer is rebuilt from the GGUF file unless a tokenizer.json is given."""
-    model = export.read(gguf)
-    chat = Chat.load(tokenizer) if tokenizer else export.read_tokenizer(gguf)
-    held = part(dedupe(read_corpus() + read_corpus(EXTRA_FILES)), "held_out")
-    result: dict[str, object] = {"parameters": model.parameter_count(), "bytes": gguf.stat().st_size, "penalty": PENALTY, "sentiment": {},
-                                 "extra": {}, "replies": {}}
-    for lang in ("zh", "en"):
-        own = [r for r in held if r.lang == lang and r.source not in EXTRA_FILES]
-        extra = [r for r in held if r.lang == lang and r.source in EXTRA_FILES]
-        result["sentiment"][lang] = _language(model, chat, own)
-        if extra:
-            result["extra"][lang] = _language(model, chat, extra)
-        result["replies"][lang] = [_turn(model, chat, r.text, r.sentiment) for r in own[:40]]
-    every = [turn for turns in result["replies"].values() for turn in turns]
-    result["replies_n"], result["replies_ended"] = len(every), round(sum(t["ended"] for t in every) / len(every), 4)
-    for lang in ("zh", "en"):
-        result["replies"][lang] = result["replies"][lang][:samples]
-    result["demo"] = [_turn(model, chat, text, true) for text, true in DEMO]
-    return result
+def evaluate(path: Path | None = None) -> dict[str, object]:
+    """Everything that the card shows."""
+    load = () if path is None else (str(path),)
+    speed = _speed(load)
+    known = dedupe(read_corpus() + read_corpus(EXTRA_FILES))
+    texts = {r.text for r in known}
+    probe = [r for r in read_probe() if r.text not in texts]
+    held = part(known, "held_out")
+    with qaio.load(*load) as model:
+        info = model.info()
+        tables = _tables(model, held, probe, part(read_other(), "held_out"))
+        main = [r for r in held if r.source not in EXTRA_FILES]
+        turns = [_turn(model, r.text, r.sentiment) for lang in LENGTHS for r in [r for r in main if r.lang == lang][:REPLIES]]
+        demo = [_turn(model, text, true) for text, true in DEMO]
+    shown = [t for han in (True, False) for t in [t for t in turns if bool(_HAN.search(str(t["text"]))) == han][:SHOWN]]
+    checks = {name: sum(bool(t[name]) for t in turns) / len(turns) for name in ("ended", "language", "broken", "looped")}
+    return {"info": info, "speed": speed, "tables": tables, "replies": {"n": len(turns), **checks}, "demo": demo, "shown": shown}
 
 
 def main() -> None:
-    """Print the result as JSON and as a table; with --card write the figures into the card."""
+    """Print the figures; with --card write them into the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("gguf", type=Path)
+    parser.add_argument("model", type=Path, nargs="?", help="a GGUF file; default the built-in model")
     parser.add_argument("--card", type=Path, help="card whose figures are written anew")
+    parser.add_argument("--json", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()
-    torch.set_num_threads(2)
-    result = evaluate(options.gguf)
-    print(json.dumps(result, ensure_ascii=False, indent=1))
+    result = evaluate(options.model)
     print(card.figures(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if options.card:
         card.renew(options.card, result)
 

@@ -1,8 +1,9 @@
-"""Makes qaio-mini from nothing: tokenizer, pretraining, fine-tuning, topics, plain replies, export, evaluation, model card.
+"""Makes qaio-mini from nothing: tokenizer, pretraining, fine-tuning, export, evaluation, model card.
 
     python tools/mini/make.py [--data ../shared] [--work tools/mini/work] [--out src/builtin] [--from STEP]
 
-`--from` starts at a later step with what the work folder holds. Everything runs on the CPU.
+`--from` starts at a later step with what the work folder holds. Everything runs on the CPU. The evaluation goes through the C ABI and
+needs the library: `cargo build --release` first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 import torch
 
 import card
-import evaluate
 import export
 import tokenizer as bpe
 from mixture import Mixture
@@ -23,6 +23,7 @@ from model import Config, Qwen2
 from rows import part
 from tokenizer import Chat
 from train import Stage, run
+from validate import accuracy
 
 ROOT = Path(__file__).resolve().parents[2]
 #: In order; each goes on from the checkpoint of the one before and leaves one under its own name.
@@ -69,7 +70,7 @@ def main() -> None:
     check = part(mixture.known, "validation")
 
     def report(epoch: int) -> None:
-        print(f"  validation after epoch {epoch}: {evaluate.accuracy(model, chat, check)}", flush=True)
+        print(f"  validation after epoch {epoch}: {accuracy(model, chat, check)}", flush=True)
         _save(model, {}, work / "epoch.pt")
 
     before = None
@@ -86,10 +87,13 @@ def main() -> None:
         export.write(model, work / "tokenizer.json", options.out / "qaio-mini.gguf")
         print("exported; largest difference from transformers:", export.check(options.out / "qaio-mini.gguf"))
     if "evaluate" in todo:
+        import evaluate  # needs the library, which the steps before it do not
+
         training = {stage.name: torch.load(work / f"{stage.name}.pt")["figures"] for stage, _ in STAGES}
-        result = evaluate.evaluate(options.out / "qaio-mini.gguf", work / "tokenizer.json")
+        file = options.out / "qaio-mini.gguf"
+        result = evaluate.evaluate(file)
         (work / "evaluation.json").write_text(json.dumps(result, ensure_ascii=False, indent=1))
-        card.write(result, training, options.out / "MODEL_CARD.md")
+        card.write(result, training, file.stat().st_size, options.out / "MODEL_CARD.md")
 
 
 if __name__ == "__main__":

@@ -80,3 +80,12 @@ def read_other() -> list[Row]:
     """Texts in neither of the two languages; they train the task `language` only."""
     lines = (CORPUS / "other.jsonl").read_text(encoding="utf-8").splitlines()
     return [Row("other", json.loads(line)["text"], "", "", "other") for line in lines]
+
+
+def read_probe() -> list[Row]:
+    """Texts that nothing is trained on, by a writer who saw no other row; `kind` says what is hard about each."""
+    rows = []
+    for line in (CORPUS / "probe.jsonl").read_text(encoding="utf-8").splitlines():
+        item = json.loads(line)
+        rows.append(Row(item["lang"], item["text"], item["sentiment"], "", "probe", kind=item["kind"]))
+    return rows

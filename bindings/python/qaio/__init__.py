@@ -336,7 +336,7 @@ class Model(_Closing):
         """Replies to a text with its sentiment in mind; without ``sentiment`` it is found first.
 
         Options: ``max_tokens``, ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``seed``,
-        ``stop``, ``truncate``, ``deadline_ms``.
+        ``stop``, ``truncate``, ``context`` (passages that the reply may draw on), ``context_tokens``, ``deadline_ms``.
 
         An exception in ``on_piece`` ends the reply and is raised here.
 
