@@ -428,7 +428,7 @@ qaio_status qaio_model_classify_sentiment(const qaio_model *model,
  *
  * @param text    any UTF-8; it need not be NUL-terminated.
  * @param len     its length in bytes.
- * @param options JSON or NULL. "threshold": a lower score counts as unsure, 0.5 to 1 (default 0.6). "label_mass":
+ * @param options JSON or NULL. "threshold": a lower score counts as unsure, 0 to 1 (default 0.6). "label_mass":
  *                whether to measure it (default true; costs a pass over the vocabulary). "truncate": cut the middle
  *                out of a text that is too long (default false: it is refused). "deadline_ms".
  * @param cancel  NULL, or a token that ends the call early.
@@ -550,7 +550,10 @@ void qaio_sentiment_free(qaio_sentiment *sentiment);
  *                  to 10. "top_k": 0 is off. "top_p": 0 (exclusive) to 1. "min_p": 0 to 1. "repetition_penalty": 0.1
  *                  to 10, 1 is off. (These five default to the model's generation_config.json.) "seed": same seed,
  *                  same text, same reply (default 0). "stop": up to 16 texts that end the reply. "truncate": cut the
- *                  middle out of a text that is too long (default false: it is refused). "deadline_ms".
+ *                  middle out of a text that is too long (default false: it is refused). "context": up to 256 passages
+ *                  that the reply may draw on, the most important first; they go into the prompt as data.
+ *                  "context_tokens": most tokens of all of them (default 512, at most half of the model's context); what
+ *                  does not fit is cut or left out. "deadline_ms".
  * @param cancel    NULL, or a token that ends the call early.
  * @param on_piece  NULL, or gets the reply's text as it comes; returning anything but 0 ends the reply.
  * @param user_data handed to on_piece.

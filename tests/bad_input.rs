@@ -4,7 +4,7 @@ mod common;
 
 use common::fixture;
 use qaio::engine::{CancelToken, Engine, EngineOptions, Interrupt, Source};
-use qaio::{Error, ErrorKind, LoadOptions, Model, Precision, ReplyOptions, ClassifyOptions, Session, SessionOptions};
+use qaio::{ClassifyOptions, Error, ErrorKind, LoadOptions, Model, Precision, ReplyOptions, Session, SessionOptions};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -47,7 +47,11 @@ fn schema_and_loader_agree() {
     });
     assert!(schema.is_valid(&good));
     let definition = TaskDefinition::from_json(&good.to_string()).unwrap();
-    assert_eq!(TaskDefinition::from_json(&definition.to_json()).unwrap(), definition, "a file that was written is read");
+    assert_eq!(
+        TaskDefinition::from_json(&definition.to_json()).unwrap(),
+        definition,
+        "a file that was written is read"
+    );
 
     // A change to the good one, whether the schema knows that it is wrong, and what the message must name.
     let long = "x".repeat(65);
@@ -171,7 +175,15 @@ fn figures_and_fits_are_those_of_numpy() {
             let score = probabilities.iter().copied().fold(0.0, f64::max);
             let index = probabilities.iter().position(|&p| p == score).unwrap();
             let (label_mass, unsure, usage) = (None, false, Usage::default());
-            Ok(Classification { definition: definition.clone(), index, score, probabilities, label_mass, unsure, usage })
+            Ok(Classification {
+                definition: definition.clone(),
+                index,
+                score,
+                probabilities,
+                label_mass,
+                unsure,
+                usage,
+            })
         };
         let mut rows: Vec<_> = rows.into_iter().map(found).collect();
         // Neither of these counts.

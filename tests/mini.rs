@@ -36,13 +36,18 @@ fn labels_are_those_of_pytorch() {
         assert!(total / (cases.len() as f64) < 0.01, "{name}: {} apart on average", total / cases.len() as f64);
         if name == "sentiment" {
             let right = |label: &str, case: &Value| usize::from(case["true"] == label);
-            let ours = cases.iter().zip(&batch.rows).map(|(case, row)| right(&row.as_ref().unwrap().label().text, case));
+            let ours =
+                cases.iter().zip(&batch.rows).map(|(case, row)| right(&row.as_ref().unwrap().label().text, case));
             let theirs = cases.iter().map(|case| {
                 let index = usize::from(case[name][1].as_f64() >= case[name][0].as_f64());
                 right(&task.definition().labels[index].text, case)
             });
             let (ours, theirs) = (ours.sum::<usize>(), theirs.sum::<usize>());
-            assert!(ours + 2 >= theirs && ours * 10 >= cases.len() * 7, "{ours} of {} right, not {theirs}", cases.len());
+            assert!(
+                ours + 2 >= theirs && ours * 10 >= cases.len() * 7,
+                "{ours} of {} right, not {theirs}",
+                cases.len()
+            );
         }
     }
 }

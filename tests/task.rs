@@ -1,7 +1,7 @@
 //! The tasks: sentiment, reply, turn and session, on the built-in model.
 
 use qaio::{
-    CancelToken, ErrorKind, LoadOptions, Model, Polarity, ReplyOptions, ClassifyOptions, Session, SessionOptions,
+    CancelToken, ClassifyOptions, ErrorKind, LoadOptions, Model, Polarity, ReplyOptions, Session, SessionOptions,
     StopReason, Turn,
 };
 use std::ops::ControlFlow;

@@ -12,7 +12,7 @@ use candle_core::quantized::gguf_file;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_qwen2::ModelWeights;
 use qaio::engine::{Engine, EngineOptions, Interrupt, Source};
-use qaio::{LoadOptions, Model, Precision, ClassifyOptions};
+use qaio::{ClassifyOptions, LoadOptions, Model, Precision};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};

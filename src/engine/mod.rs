@@ -75,6 +75,9 @@ pub struct Prefill {
     pub cached: usize,
 }
 
+/// Gets the number of a prompt that is done, its KV, the hidden state of its last token, and what it cost.
+pub type OnPrefilled<'a> = dyn FnMut(usize, Kv, &[f32], Prefill) -> Result<()> + 'a;
+
 /// Facts about a loaded model.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Info {
@@ -155,7 +158,7 @@ impl Engine {
         base: &Kv,
         prompts: &[Vec<u32>],
         interrupt: &Interrupt,
-        done: &mut dyn FnMut(usize, Kv, &[f32], Prefill) -> Result<()>,
+        done: &mut OnPrefilled,
     ) -> Result<()> {
         let common = |prompt: &[u32]| base.common_prefix(prompt).min(prompt.len().saturating_sub(1));
         let mut first = 0;

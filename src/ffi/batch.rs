@@ -60,7 +60,8 @@ impl BatchHandle {
         // SAFETY: as promised by the caller.
         unsafe {
             let json = Out::new(json, "json")?;
-            let truth: Vec<_> = slice(truth, count, "truth")?.iter().map(|&label| usize::try_from(label).ok()).collect();
+            let truth: Vec<_> =
+                slice(truth, count, "truth")?.iter().map(|&label| usize::try_from(label).ok()).collect();
             let Ok(mut kept) = self.json.try_lock() else {
                 fail!(Busy, "the batch is in the middle of another evaluation; wait for it");
             };
@@ -174,8 +175,7 @@ pub unsafe extern "C" fn qaio_batch_evaluate(
 ) -> qaio_status {
     // SAFETY: the caller promises what each of these asks for.
     guard(|| unsafe {
-        borrow(batch, "batch")?
-            .compared(truth, count, json, len, |batch, truth| Ok(batch.evaluate(truth)?.to_json()))
+        borrow(batch, "batch")?.compared(truth, count, json, len, |batch, truth| Ok(batch.evaluate(truth)?.to_json()))
     })
 }
 

@@ -4,7 +4,7 @@ use super::boundary::{Out, OwnedText, borrow, borrow_optional, free, give, guard
 use super::cancel::qaio_cancel;
 use super::model::qaio_model;
 use super::status::qaio_status;
-use crate::task::{Polarity, Sentiment, ClassifyOptions};
+use crate::task::{ClassifyOptions, Polarity, Sentiment};
 use std::ffi::c_char;
 
 /// The two ends of sentiment. The numbers are permanent.
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn qaio_model_classify_sentiment(
 ///
 /// @param text    any UTF-8; it need not be NUL-terminated.
 /// @param len     its length in bytes.
-/// @param options JSON or NULL. "threshold": a lower score counts as unsure, 0.5 to 1 (default 0.6). "label_mass":
+/// @param options JSON or NULL. "threshold": a lower score counts as unsure, 0 to 1 (default 0.6). "label_mass":
 ///                whether to measure it (default true; costs a pass over the vocabulary). "truncate": cut the middle
 ///                out of a text that is too long (default false: it is refused). "deadline_ms".
 /// @param cancel  NULL, or a token that ends the call early.

@@ -251,7 +251,11 @@ impl TaskDefinition {
         for (id, &value) in bias {
             if !self.labels.iter().any(|label| label.id == *id) {
                 let ids: Vec<_> = self.labels.iter().map(|label| label.id.as_str()).collect();
-                fail!(InvalidTask, "calibration.bias has \"{id}\", which is no label's id; there are {}", ids.join(", "));
+                fail!(
+                    InvalidTask,
+                    "calibration.bias has \"{id}\", which is no label's id; there are {}",
+                    ids.join(", ")
+                );
             }
             number(&format!("calibration.bias.{id}"), value, -100.0, 100.0)?;
         }

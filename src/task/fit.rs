@@ -108,12 +108,12 @@ fn derivatives(rows: &[(Vec<f64>, usize)], at: &[f64]) -> (Vec<f64>, Vec<Vec<f64
 fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for column in 0..n {
-        for row in column + 1..n {
-            let factor = matrix[row][column] / matrix[column][column];
-            for k in column..n {
-                matrix[row][k] -= factor * matrix[column][k];
-            }
-            right[row] -= factor * right[column];
+        let (above, below) = matrix.split_at_mut(column + 1);
+        let pivot = &above[column];
+        for (row, values) in below.iter_mut().enumerate() {
+            let factor = values[column] / pivot[column];
+            values.iter_mut().zip(pivot).skip(column).for_each(|(value, pivot)| *value -= factor * pivot);
+            right[column + 1 + row] -= factor * right[column];
         }
     }
     for row in (0..n).rev() {

@@ -115,13 +115,7 @@ impl Session {
         }
     }
 
-    fn messages(
-        &self,
-        exchanges: &[Exchange],
-        text: &str,
-        passages: &[String],
-        sentiment: &Sentiment,
-    ) -> Vec<Message> {
+    fn messages(&self, exchanges: &[Exchange], text: &str, passages: &[String], sentiment: &Sentiment) -> Vec<Message> {
         let said = |text: &str, passages: &[String], sentiment: &Sentiment| {
             let message = prompt::with_mood(text, sentiment.mood());
             Message::new(Role::User, prompt::with_passages(message, text, passages))

@@ -43,7 +43,10 @@ impl Trie {
                 fail!(InvalidTask, "the label \"{text}\" has no token in this model's vocabulary; choose another");
             }
             if let Some((other, _)) = labels[..index].iter().find(|(_, earlier)| earlier == tokens) {
-                fail!(InvalidTask, "the labels \"{other}\" and \"{text}\" are the same tokens in this model; rename one");
+                fail!(
+                    InvalidTask,
+                    "the labels \"{other}\" and \"{text}\" are the same tokens in this model; rename one"
+                );
             }
         }
         let ended: Vec<Vec<u32>> = labels.iter().map(|(_, tokens)| [&tokens[..], &[end]].concat()).collect();

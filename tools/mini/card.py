@@ -35,6 +35,7 @@ One command, on a CPU, without any pretrained weights:
 {training}
 
 Training used 2 cores of a server CPU, partly shared with compilers.
+The embedding begins as a decomposition of what stands near what in all texts.
 Two stages: *pretrain* on the dialogue and emotion sets, the corpus, and what a teacher (logistic regression on character n-grams,
 fitted to the training rows) says of further texts, so that the mood of words is known before the few real labels are used up;
 *finetune* on the labels of every row, and on plain replies. Muon for the matrices, Adam for the rest.

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 import card
+import embedding
 import export
 import tokenizer as bpe
 from mixture import Mixture
@@ -64,6 +65,8 @@ def main() -> None:
     chat = Chat.load(work / "tokenizer.json")
     mixture = Mixture(chat, options.data)
     model = Qwen2(Config())
+    if "pretrain" in todo:
+        embedding.start(chat, mixture.all_texts(), model.embed_tokens.weight, model.c)
     print(f"{model.parameter_count():,} parameters; rows: {len(mixture.main)} corpus, {len(mixture.messages) - len(mixture.main)} more, "
           f"{len(mixture.emotions)} emotions, {len(mixture.zh)} + {len(mixture.en)} conversations", flush=True)
 

@@ -30,6 +30,7 @@ class Mixture:
     """All training rows, ready to be drawn epoch by epoch. Held-out and validation rows never enter."""
 
     def __init__(self, chat: Chat | None, data: Path, seed: int = 7) -> None:
+        self.data = data
         self.topics = Topics()
         self.rng = random.Random(seed)
         self.known = dedupe(read_corpus() + read_corpus(EXTRA_FILES))
@@ -99,7 +100,7 @@ class Mixture:
         """A text that is 正面 with probability `share`."""
         negative, positive = SENTIMENT.labels
         assert (negative, positive) == (NEGATIVE, POSITIVE)
-        return self.sentiment.example(text, [1 - share, share], weight)
+        return self.sentiment.example(text, [1 - share, share], weight, broken=self.rng.random() < 0.5)
 
     def _opinions(self, lang: str, count: int, from_talk: float, longest: int = 120) -> Iterator[tuple[str, float]]:
         """`count` texts without a label, said in the dialogue sets or made of training rows, each with the teacher's
@@ -160,6 +161,11 @@ class Mixture:
 
     def _some(self, items: list[T], count: int) -> list[T]:
         return self.rng.sample(items, min(count, len(items)))
+
+    def all_texts(self) -> list[str]:
+        """Everything that may be read, for the first values of the embedding."""
+        own = [text for r in self.messages + self.lexicon + self.other for text in (r.text, r.reply) if text]
+        return own + outside.all_texts(self.data)
 
     def tokenizer_texts(self) -> list[str]:
         """What the tokenizer learns from: the corpus twice, the dialogue sets, the emotion set, a little of other languages."""

@@ -64,6 +64,27 @@ def persona_chat(data: Path) -> list[Conversation]:
     return kept
 
 
+def all_texts(data: Path) -> list[str]:
+    """Every text of the sets whole, for what needs no label; those that fall into the held-out tenth are left out."""
+    texts: list[str] = []
+    path = data / "data" / "dialogue" / "smilechat_first_pairs.jsonl"
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            item = json.loads(line)
+            texts += [item["user"].strip(), item["reply"].strip()]
+    for name in ("valid", "test"):
+        path = data / "data" / "dialogue" / f"Synthetic-Persona-Chat_{name}.csv"
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                for record in csv.DictReader(file):
+                    texts += re.findall(r"^User [12]: *(.+)$", record["Best Generated Conversation"], re.M)
+    for file in ("train", "dev", "test"):
+        path = data / "data" / "goemotions" / f"{file}.tsv"
+        if path.exists():
+            texts += [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()]
+    return [text for text in texts if split(text) == "train"]
+
+
 def goemotions(data: Path) -> list[Row]:
     """GoEmotions (English, Apache-2.0): comments whose emotions are all clearly positive or all clearly negative."""
     folder = data / "data" / "goemotions"

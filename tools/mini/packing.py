@@ -85,13 +85,17 @@ class Labelled:
         self.head = [*chat.system(task.system), chat.start, *chat.text(f"user\n{before}")]
         self.system = len(chat.system(task.system))
 
-    def example(self, text: str, shares: list[float], weight: float = 1.0) -> Example | None:
-        """The example, or None for a text whose first characters merge with the words before it."""
+    def example(self, text: str, shares: list[float], weight: float = 1.0, broken: bool = False) -> Example | None:
+        """The example, or None for a text whose first characters merge with the words before it. With `broken` some of the
+        text's tokens are taken apart, so that the model learns what their pieces mean."""
         ids = self.chat.user(self.task.user(text))
         own = len(self.head) - self.system
         if ids[:own] != self.head[self.system:]:
             return None
         ids = ids[own:]
+        plain = self.chat.text(text)
+        if broken and ids[:len(plain)] == plain:
+            ids = self.chat.broken(text) + ids[len(plain):]
         return Example(ids, [(len(ids) - 1, weight, [(p, t) for p, t in zip(shares, self.tokens) if p > 0])])
 
 

@@ -72,6 +72,14 @@ class Chat:
         """Plain text to ids."""
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
+    def broken(self, text: str) -> list[int]:
+        """Plain text to ids with one merge in ten left out at random (BPE-dropout, Provilkov et al. 2020)."""
+        self.tokenizer.model.dropout = 0.1
+        try:
+            return self.text(text)
+        finally:
+            self.tokenizer.model.dropout = None
+
     def label(self, word: str) -> int:
         """The id of a word that is one token."""
         (token,) = self.text(word)
