@@ -240,8 +240,12 @@ fn the_python_package_holds() {
 #[test]
 fn c_examples_run() {
     let folder = tempfile::tempdir().unwrap();
-    let programs = examples("c", &["sentiment", "turn_stream"], folder.path());
-    let [sentiment, turn_stream] = &programs[..] else { unreachable!() };
+    let programs = examples("c", &["sentiment", "turn_stream", "classify"], folder.path());
+    let [sentiment, turn_stream, classify] = &programs[..] else { unreachable!() };
+
+    let said = run(command(classify).args(["language", "你好", " "]));
+    assert!(said.contains("): 你好\n(the text is empty"), "{said}");
+    assert_eq!(output(command(classify).args(["mood", "你好"])).status.code(), Some(1));
 
     let said = run(command(sentiment).arg("What a day!"));
     assert!(said.starts_with("happy (") || said.starts_with("unhappy ("), "{said}");

@@ -74,10 +74,10 @@ echo "== sanitizers: task"
 build task tests/c/task.c $san
 "$out/task" >"$out/log" || { cat "$out/log"; fail "task failed under the sanitizers"; }
 
-for example in sentiment turn_stream; do
+for example in sentiment turn_stream classify; do
     echo "== sanitizers: $example"
     build "$example" "examples/c/$example.c" $san
-    "$out/$example" >"$out/log" || fail "$example failed under the sanitizers"
+    "$out/$example" intent "What a day!" >"$out/log" || fail "$example failed under the sanitizers"
 done
 
 echo "== valgrind: sentiment"

@@ -47,6 +47,7 @@ impl Task {
         definition.check()?;
         let interrupt = Interrupt::new(cancel, None);
         let classifier = Classifier::new(&model.engine, definition, &interrupt)?;
+        classifier.prime(&model.engine, &interrupt)?;
         Ok(Self { model: model.clone(), classifier })
     }
 

@@ -68,6 +68,11 @@ impl Classifier {
         Ok(classifier)
     }
 
+    /// Prefills the head now, so that the first call need not.
+    pub(crate) fn prime(&self, engine: &Engine, interrupt: &Interrupt) -> Result<()> {
+        primed(&self.primed, engine, &self.head, interrupt).map(drop)
+    }
+
     pub(crate) fn definition(&self) -> &Arc<TaskDefinition> {
         &self.definition
     }
