@@ -1,4 +1,4 @@
-"""Makes qaio-mini from nothing: tokenizer, pretraining, fine-tuning, export, evaluation, model card.
+"""Makes qaio-mini from nothing: tokenizer, pretraining, fine-tuning, replies, export, evaluation, model card.
 
     python tools/mini/make.py [--data ../shared] [--work tools/mini/work] [--out src/builtin] [--from STEP]
 
@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGES = (
     (Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.3, floor=0.3, groups=2), Mixture.pretraining),
     (Stage("finetune", epochs=5, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, groups=2), Mixture.finetuning),
+    (Stage("replies", epochs=1, rate=2e-3, dropout=0.03, decay=1.0, floor=0.0, groups=2), Mixture.replying),
 )
 STEPS = ("tokenizer", *(stage.name for stage, _ in STAGES), "export", "evaluate")
 

@@ -1,4 +1,4 @@
-"""Which examples an epoch is made of, in each of the two stages."""
+"""Which examples an epoch is made of, in each of the three stages."""
 
 from __future__ import annotations
 
@@ -75,6 +75,28 @@ class Mixture:
             language=self._languages(1200),
             reply=self._replies(self.plain + self._by_topic(self._some(self.messages, 3000)), 0.0),
         )
+
+    def replying(self) -> list[Role]:
+        """Replies above all. Chinese ones by topic, also to texts put together anew, so that the keyword is learned and not the
+        row; English topics are beyond this size, and a wrong one hurts, so English replies are general ones by mood."""
+        chinese = [r for r in self.messages if r.lang == "zh" and self.topics.specific(r)]
+        english = self._some([r for r in self.messages if r.lang == "en"], 7500)
+        replies = self._by_topic(self._some(chinese, 6500) + self._composed("zh", 12_000))
+        replies += [replace(r, reply=self.topics.general(r, self.rng)) for r in english]
+        general = self._some([r for r in self.messages if r.lang == "zh" and not self.topics.specific(r)], 1500)
+        replies += [replace(r, reply=self.topics.reply(r, self.rng)) for r in general]
+        labels = self._labels(self._some(self.messages, 14_000) + self._some(self.emotions, 1500))
+        return self._roles(sentiment=labels, intent=self._intents(3000), language=self._languages(900),
+                           reply=self._replies(replies, 0.0))
+
+    def _composed(self, lang: str, count: int) -> list[Row]:
+        """Of `count` texts those that have a topic and about whose mood the teacher is clear, as rows."""
+        made = []
+        for text, share in self._opinions(lang, count, 0.25, 80):
+            mood = POSITIVE if share > 0.65 else NEGATIVE if share < 0.35 else ""
+            if mood and self.topics.specific(row := Row(lang, text, mood, "", "composed")):
+                made.append(row)
+        return made
 
     def _roles(self, sentiment: list[Example | None], intent: list[Example | None], language: list[Example | None],
                reply: list[Example]) -> list[Role]:

@@ -64,13 +64,14 @@ class Attention(nn.Module):
 
     def _project(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
         b, t, _ = x.shape
-        q, k, v = (p(x).view(b, t, -1, self.c.head_dim).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (p(x).view(b, t, p.out_features // self.c.head_dim, self.c.head_dim).transpose(1, 2)
+                   for p in (self.q_proj, self.k_proj, self.v_proj))
         groups = self.c.heads // self.c.kv_heads
         return rotate(q, *angles), rotate(k, *angles).repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
 
     def _joined(self, heads: Tensor) -> Tensor:
         b, _, t, _ = heads.shape
-        return self.o_proj(heads.transpose(1, 2).reshape(b, t, -1))
+        return self.o_proj(heads.transpose(1, 2).reshape(b, t, self.o_proj.in_features))
 
     def forward(self, head: Tensor, x: Tensor, head_angles: Angles, angles: Angles, mask: Tensor) -> tuple[Tensor, Tensor]:
         """head: [1, prefix, hidden]; x: [batch, tokens, hidden]; mask: [tokens, prefix + tokens], added to the scores."""
