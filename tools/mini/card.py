@@ -16,8 +16,8 @@ from nothing for the library's own prompts, in Chinese and English.
 
 **It is a demonstration model.** It lets `qaio_model_load(NULL, …)` and the first command of the README work at once and
 offline, and it lets tests run the whole engine. It knows the three tasks that come with the library (sentiment, intent, language)
-and answers in one short sentence. **Its replies are mostly sentences it has learned by heart**, which it chooses by the topic and
-the mood it sees; it knows no facts and follows no instructions, so a task of your own needs a real model:
+and answers in one short sentence. **Its replies are mostly sentences it has learned by heart**, which it chooses by the mood it
+sees and, in Chinese, the topic; it knows no facts and follows no instructions, so a task of your own needs a real model:
 `qaio chat --model PATH`, where PATH is a GGUF file or a Hugging Face folder of Qwen1.5-0.5B-Chat or newer.
 
 ## How it was made
@@ -36,10 +36,11 @@ One command, on a CPU, without any pretrained weights:
 
 Training used 2 cores of a server CPU, partly shared with compilers.
 The embedding begins as a decomposition of what stands near what in all texts.
-Two stages: *pretrain* on the dialogue and emotion sets, the corpus, and what a teacher (logistic regression on character n-grams,
+Three stages: *pretrain* on the dialogue and emotion sets, the corpus, and what a teacher (logistic regression on character n-grams,
 fitted to the training rows) says of further texts, so that the mood of words is known before the few real labels are used up;
-*finetune* on the labels of every row, and on plain replies. Muon for the matrices, Adam for the rest.
-
+*finetune* on the labels of every row, and on plain replies; *replies* by topic in Chinese and by mood in English, with a part of the
+labels so that they are not forgotten. Muon for the matrices, Adam for the rest.
+{note}
 The learned texts are exactly the product's prompts in ChatML. Neutral messages are taught as even between the two labels, so
 that a score near one half means "unsure"; the product then leaves the mood out of the reply's prompt. Labels are taught with
 a probability of 0.93, so that scores do not promise more than they keep.
@@ -131,14 +132,17 @@ def _wrap(result: dict) -> str:
 
 
 def write(result: dict, training: dict, size: int, path: Path) -> None:
-    """The whole card. `training`: the figures of each stage; `size`: bytes of the model's file."""
+    """The whole card. `training`: the figures of each stage, with a `note` where a stage was not run as `make.py` says; `size`:
+    bytes of the model's file."""
     from model import Config
     from rows import EXTRA_FILES, read_corpus
 
     c = Config()
     stages = "\n".join(f"| {name} | {f['steps']:,} steps, {f['tokens'] / 1e6:.1f} M tokens, {f['minutes']:.0f} minutes |"
                        for name, f in training.items())
+    note = " ".join(f["note"] for f in training.values() if "note" in f)
     path.write_text(_CARD.format(
+        note=note and note + "\n",
         parameters=result["info"]["parameters"], mib=size / 2**20, layers=c.layers, hidden=c.hidden, heads=c.heads,
         head_dim=c.head_dim, kv_heads=c.kv_heads, intermediate=c.intermediate, vocab=c.vocab, context=c.context,
         training=stages, extra=f"{len(read_corpus(EXTRA_FILES)):,}", figures=_wrap(result)), encoding="utf-8")
