@@ -187,8 +187,8 @@ static void versions_and_names(void)
     static const char *names[] = {"OK", "INVALID_ARGUMENT", "INVALID_UTF8", "EMPTY_TEXT", "CONTEXT_OVERFLOW",
         "UNKNOWN_OPTION", "INVALID_OPTION", "NOT_FOUND", "IO", "MODEL_INCOMPLETE", "MODEL_CORRUPT", "MODEL_UNSUPPORTED",
         "MODEL_NOT_FINITE", "MODEL_CONFLICT", "CANCELLED", "DEADLINE_EXCEEDED", "BUSY", "FORKED", "OUT_OF_MEMORY",
-        "INTERNAL"};
-    int32_t others[] = {-1, 20, 21, 1000, INT32_MIN, INT32_MAX};
+        "INTERNAL", "INVALID_TASK"};
+    int32_t others[] = {-1, 21, 22, 1000, INT32_MIN, INT32_MAX};
     size_t i;
     CHECK(qaio_abi_version() == QAIO_ABI_VERSION);
     CHECK(strncmp(qaio_version(), QAIO_VERSION, strlen(QAIO_VERSION)) == 0);
@@ -523,7 +523,7 @@ static void each_text(enum function function, qaio_status wanted, const char *te
     struct arguments a = usual(function);
     a.text = text;
     a.len = len;
-    if (!status_is(__LINE__, text ? text : "NULL", wanted, call(function, &a)))
+    if (!status_is(__FILE__, __LINE__, text ? text : "NULL", wanted, call(function, &a)))
         fprintf(stderr, "    in function %d\n", (int)function);
     if (part)
         MESSAGE_HAS(part);
@@ -674,8 +674,8 @@ static void missing_outputs(void)
 
 static void options(void)
 {
-    static const char *bad_sentiment[] = {"{", "[]", "\"x\"", "null", "{\"threshold\": 0.4}", "{\"threshold\": 1.1}",
-        "{\"threshold\": null}", "{\"label_mass\": 1}", "{\"truncate\": \"yes\"}", "{\"deadline_ms\": -5}", "{\"a\": }"};
+    static const char *bad_sentiment[] = {"{", "[]", "\"x\"", "null", "{\"threshold\": -0.1}", "{\"threshold\": 1.1}",
+        "{\"threshold\": \"high\"}", "{\"label_mass\": 1}", "{\"truncate\": \"yes\"}", "{\"deadline_ms\": -5}", "{\"a\": }"};
     static const char *good_sentiment[] = {"", " ", "{}", "{\"threshold\": 1}", "{\"threshold\": 0.5, \"label_mass\": false}",
         "{\"deadline_ms\": null}", "{\"deadline_ms\": 18446744073709551615}"};
     static const char *bad_reply[] = {"{", "[1]", "{\"max_tokens\": 0}", "{\"max_tokens\": 18446744073709551615}",
