@@ -9,6 +9,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import Iterator
 
 from rows import NEGATIVE, POSITIVE, Row, split
 
@@ -31,15 +32,30 @@ def _first_sentences(text: str, limit: int) -> str:
     return cut
 
 
+def _smilechat_pairs(data: Path) -> Iterator[tuple[str, str]]:
+    """All (user, reply) pairs of SMILECHAT."""
+    path = data / "data" / "dialogue" / "smilechat_first_pairs.jsonl"
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            item = json.loads(line)
+            yield item["user"].strip(), item["reply"].strip()
+
+
+def _persona_lines(data: Path) -> Iterator[list[str]]:
+    """The lines of each conversation of Synthetic-Persona-Chat."""
+    for name in ("valid", "test"):
+        path = data / "data" / "dialogue" / f"Synthetic-Persona-Chat_{name}.csv"
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                for record in csv.DictReader(file):
+                    yield re.findall(r"^User [12]: *(.+)$", record["Best Generated Conversation"], re.M)
+
+
 def smilechat(data: Path) -> list[Conversation]:
     """SMILECHAT first exchanges (Chinese, CC0-1.0): short questions, replies cut to their first one or two sentences."""
-    path = data / "data" / "dialogue" / "smilechat_first_pairs.jsonl"
-    if not path.exists():
-        return []
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        item = json.loads(line)
-        user, reply = item["user"].strip(), _first_sentences(item["reply"].strip(), 64)
+    for user, whole in _smilechat_pairs(data):
+        reply = _first_sentences(whole, 64)
         if 6 <= len(user) <= 90 and len(reply) >= 8 and split(user) == "train":
             kept.append([(user, reply)])
     return kept
@@ -48,36 +64,20 @@ def smilechat(data: Path) -> list[Conversation]:
 def persona_chat(data: Path) -> list[Conversation]:
     """Synthetic-Persona-Chat (English, CC BY 4.0), cut into conversations of three turns."""
     kept: list[Conversation] = []
-    for name in ("valid", "test"):
-        path = data / "data" / "dialogue" / f"Synthetic-Persona-Chat_{name}.csv"
-        if not path.exists():
-            continue
-        with path.open(encoding="utf-8", newline="") as file:
-            for record in csv.DictReader(file):
-                said = re.findall(r"^User [12]: *(.+)$", record["Best Generated Conversation"], re.M)
-                said = [line.strip() for line in said]
-                for i in range(0, len(said) - 1, 6):
-                    lines = said[i:i + 6]
-                    if "[User" in "".join(lines) or max(map(len, lines)) > 160 or split(lines[0]) != "train":
-                        continue
-                    kept.append(list(zip(lines[::2], lines[1::2])))
+    for whole in _persona_lines(data):
+        said = [line.strip() for line in whole]
+        for i in range(0, len(said) - 1, 6):
+            lines = said[i:i + 6]
+            if "[User" in "".join(lines) or max(map(len, lines)) > 160 or split(lines[0]) != "train":
+                continue
+            kept.append(list(zip(lines[::2], lines[1::2])))
     return kept
 
 
 def all_texts(data: Path) -> list[str]:
     """Every text of the sets whole, for what needs no label; those that fall into the held-out tenth are left out."""
-    texts: list[str] = []
-    path = data / "data" / "dialogue" / "smilechat_first_pairs.jsonl"
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            item = json.loads(line)
-            texts += [item["user"].strip(), item["reply"].strip()]
-    for name in ("valid", "test"):
-        path = data / "data" / "dialogue" / f"Synthetic-Persona-Chat_{name}.csv"
-        if path.exists():
-            with path.open(encoding="utf-8", newline="") as file:
-                for record in csv.DictReader(file):
-                    texts += re.findall(r"^User [12]: *(.+)$", record["Best Generated Conversation"], re.M)
+    texts = [text for pair in _smilechat_pairs(data) for text in pair]
+    texts += [line for lines in _persona_lines(data) for line in lines]
     for file in ("train", "dev", "test"):
         path = data / "data" / "goemotions" / f"{file}.tsv"
         if path.exists():

@@ -26,10 +26,6 @@ class Topics:
         self.items = [(item, re.compile(item["pattern"], re.I) if item["topic"] != "*" else None)
                       for item in map(json.loads, lines)]
 
-    def sentences(self) -> int:
-        """How many replies there are."""
-        return sum(len(item[mood]) for item, _ in self.items for mood in (POSITIVE, NEGATIVE, NEUTRAL))
-
     def _match(self, row: Row) -> dict:
         """The first topic that fits the language, the mood and the message."""
         return next(item for item, pattern in self.items
