@@ -160,12 +160,13 @@ impl Engine {
         interrupt: &Interrupt,
         done: &mut OnPrefilled,
     ) -> Result<()> {
-        let common = |prompt: &[u32]| base.common_prefix(prompt).min(prompt.len().saturating_sub(1));
+        let common = |prompt: &Vec<u32>| base.common_prefix(prompt).min(prompt.len().saturating_sub(1));
+        let cached: Vec<usize> = prompts.iter().map(common).collect();
         let mut first = 0;
         while first < prompts.len() {
             let mut own = 0;
-            let fitting = prompts[first..].iter().take_while(|prompt| {
-                own += prompt.len() - common(prompt);
+            let fitting = prompts[first..].iter().zip(&cached[first..]).take_while(|(prompt, cached)| {
+                own += prompt.len() - *cached;
                 own <= CHUNK && prompt.len() <= self.context
             });
             let group = first..first + fitting.count().max(1);
@@ -174,19 +175,18 @@ impl Engine {
                 let (hidden, prefill) = self.prefill(&mut kv, long, interrupt)?;
                 done(first, kv, &hidden, prefill)?;
             } else {
-                let starts: Vec<usize> = prompts[group.clone()].iter().map(|prompt| common(prompt)).collect();
-                let mut kvs = vec![base.clone(); starts.len()];
+                let mut kvs = vec![base.clone(); group.len()];
                 let mut sequences = Vec::new();
-                for ((kv, prompt), &start) in kvs.iter_mut().zip(&prompts[group.clone()]).zip(&starts) {
+                for ((kv, prompt), &start) in kvs.iter_mut().zip(&prompts[group.clone()]).zip(&cached[group.clone()]) {
                     kv.truncate(start);
                     sequences.push(Sequence { tokens: &prompt[start..], kv });
                 }
                 let states = self.pool.install(|| self.qwen.forward(&mut sequences, interrupt))?;
                 let mut end = 0;
-                for ((index, kv), cached) in group.clone().zip(kvs).zip(starts) {
-                    end += (prompts[index].len() - cached) * self.config.hidden_size;
-                    let last = &states[end - self.config.hidden_size..end];
-                    done(index, kv, last, Prefill { prompt: prompts[index].len(), cached })?;
+                for (index, kv) in group.clone().zip(kvs) {
+                    let prefill = Prefill { prompt: prompts[index].len(), cached: cached[index] };
+                    end += (prefill.prompt - prefill.cached) * self.config.hidden_size;
+                    done(index, kv, &states[end - self.config.hidden_size..end], prefill)?;
                 }
             }
             first = group.end;

@@ -113,7 +113,7 @@ impl Classifier {
 }
 
 /// The number of the largest; of equals the first.
-pub(crate) fn likeliest(probabilities: &[f64]) -> usize {
+fn likeliest(probabilities: &[f64]) -> usize {
     (1..probabilities.len()).fold(0, |best, i| if probabilities[i] > probabilities[best] { i } else { best })
 }
 

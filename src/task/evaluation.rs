@@ -1,7 +1,7 @@
 //! How good a task is on texts whose labels are known.
 
 use super::batch::Batch;
-use super::classification::{Classification, likeliest};
+use super::classification::Classification;
 use crate::error::{Result, fail};
 use serde::Serialize;
 
@@ -71,9 +71,8 @@ impl Batch {
         let mut bins = [(0.0, 0.0); BINS];
         let (mut brier, mut log_loss, mut sure, mut sure_right) = (0.0, 0.0, 0.0, 0.0);
         for &(found, truth) in &pairs {
-            let index = likeliest(&found.probabilities);
-            let right = f64::from(u8::from(index == truth));
-            confusion[truth][index] += 1;
+            let right = f64::from(u8::from(found.index == truth));
+            confusion[truth][found.index] += 1;
             let bin = &mut bins[((found.score * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
             *bin = (bin.0 + found.score, bin.1 + right);
             brier += found
