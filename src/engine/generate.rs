@@ -74,7 +74,8 @@ impl Engine {
         interrupt: &Interrupt,
         piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generated> {
-        let (mut hidden, prefill) = self.prefill(kv, request.prompt, interrupt)?;
+        let (mut logits, prefill) = self.next_logits(kv, request.prompt, interrupt)?;
+        let _decoding = self.batcher.decoding();
         let mut sampler = Sampler::new(request.sampling);
         let mut seen = request.prompt.to_vec();
         let mut text = ReplyText::new(request.stop);
@@ -83,7 +84,6 @@ impl Engine {
             if generated == request.max_tokens || seen.len() >= self.context() {
                 break StopReason::Length;
             }
-            let mut logits = self.logits(&hidden)?;
             let token = sampler.pick(&mut logits, &seen);
             if self.is_end(token) {
                 break StopReason::End;
@@ -93,8 +93,8 @@ impl Engine {
             if let Some(reason) = text.advance(piece) {
                 break reason;
             }
-            match self.prefill(kv, &seen, interrupt) {
-                Ok((next, _)) => hidden = next,
+            match self.next_logits(kv, &seen, interrupt) {
+                Ok((next, _)) => logits = next,
                 Err(error) if error.kind() == ErrorKind::Cancelled => break StopReason::Cancelled,
                 Err(error) if error.kind() == ErrorKind::DeadlineExceeded => break StopReason::Deadline,
                 Err(error) => return Err(error),

@@ -34,7 +34,7 @@ impl CancelToken {
 /// What may end a call early. Loading checks it per tensor, prefill and decode per layer.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
-    cancel: Option<CancelToken>,
+    cancels: Vec<CancelToken>,
     deadline: Option<Instant>,
 }
 
@@ -47,13 +47,23 @@ impl Interrupt {
     /// Gives up when `cancel` is set or `within` has passed from now.
     pub fn new(cancel: Option<CancelToken>, within: Option<Duration>) -> Self {
         let deadline = within.and_then(|within| Instant::now().checked_add(within));
-        Self { cancel, deadline }
+        Self { cancels: cancel.into_iter().collect(), deadline }
+    }
+
+    /// Gives up as soon as one of `interrupts` does.
+    pub(super) fn any<'a>(interrupts: impl Iterator<Item = &'a Interrupt>) -> Self {
+        let mut any = Self::never();
+        for Self { cancels, deadline } in interrupts {
+            any.cancels.extend_from_slice(cancels);
+            any.deadline = any.deadline.into_iter().chain(*deadline).min();
+        }
+        any
     }
 
     /// # Errors
     /// `Cancelled` or `DeadlineExceeded` when it is time to give up.
     pub fn check(&self) -> Result<()> {
-        if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+        if self.cancels.iter().any(CancelToken::is_cancelled) {
             fail!(Cancelled, "the call was cancelled by its token");
         }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {

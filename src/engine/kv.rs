@@ -49,6 +49,12 @@ impl Kv {
         Self { layout, segments: Vec::new(), tokens: Vec::new() }
     }
 
+    /// What is here, leaving nothing.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self { layout: self.layout, segments: Vec::new(), tokens: Vec::new() };
+        std::mem::replace(self, empty)
+    }
+
     /// The tokens whose keys and values are here.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens

@@ -2,8 +2,10 @@
 //!
 //! The story of a token: [`Tokenizer`] and [`Markup`] make ids of text, [`Engine::prefill`] runs them through the
 //! transformer (`qwen.rs`) into a [`Kv`], [`Engine::logits`] scores what may come next, [`Sampler`] picks,
-//! [`Utf8Stream`] makes text again. [`Engine::generate`] is that loop.
+//! [`Utf8Stream`] makes text again. [`Engine::generate`] is that loop. Callers at the same time share forward passes
+//! (`batcher.rs`).
 
+mod batcher;
 mod bytes;
 mod checkpoint;
 mod config;
@@ -36,6 +38,7 @@ pub use tokenizer::Tokenizer;
 pub use utf8::Utf8Stream;
 
 use crate::error::{Error, ErrorKind, Result, fail};
+use batcher::{Batcher, Computed, Outcome, Step};
 use qwen::{Qwen, Sequence};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -63,6 +66,7 @@ pub struct Engine {
     markup: Markup,
     qwen: Qwen,
     pool: ThreadPool,
+    batcher: Batcher,
     context: usize,
 }
 
@@ -117,16 +121,30 @@ impl Engine {
         let parts = pool.install(|| source.read(options.precision, interrupt))?;
         let source::Parts { name, config, generation, tokenizer, markup, qwen } = parts;
         let context = options.context.unwrap_or(config.context).min(config.context);
-        Ok(Self { name, config, generation, tokenizer, markup, qwen, pool, context })
+        Ok(Self { name, config, generation, tokenizer, markup, qwen, pool, batcher: Batcher::default(), context })
     }
 
     /// Brings `kv` to exactly `prompt`, computing only what it does not hold yet (at least the last token). Returns the
-    /// hidden state `[hidden]` of the last token.
+    /// hidden state `[hidden]` of the last token. Short prompts of callers at the same time share a pass.
     ///
     /// # Errors
     /// `ContextOverflow` with the numbers; `Cancelled` or `DeadlineExceeded`, then `kv` holds what was done so far;
     /// `OutOfMemory`.
     pub fn prefill(&self, kv: &mut Kv, prompt: &[u32], interrupt: &Interrupt) -> Result<(Vec<f32>, Prefill)> {
+        let (computed, prefill) = self.extend(kv, prompt, false, interrupt)?;
+        Ok((computed.hidden, prefill))
+    }
+
+    /// As [`prefill`](Self::prefill), but returns the logits `[vocab]` of what may come after `prompt`.
+    ///
+    /// # Errors
+    /// As [`prefill`](Self::prefill) and [`logits`](Self::logits).
+    pub fn next_logits(&self, kv: &mut Kv, prompt: &[u32], interrupt: &Interrupt) -> Result<(Vec<f32>, Prefill)> {
+        let (computed, prefill) = self.extend(kv, prompt, true, interrupt)?;
+        Ok((finite(computed.logits)?, prefill))
+    }
+
+    fn extend(&self, kv: &mut Kv, prompt: &[u32], logits: bool, interrupt: &Interrupt) -> Result<(Computed, Prefill)> {
         let Some(last) = prompt.len().checked_sub(1) else { fail!(InvalidArgument, "the prompt has no token") };
         if prompt.len() > self.context {
             fail!(
@@ -138,14 +156,46 @@ impl Engine {
         }
         let cached = kv.common_prefix(prompt).min(last);
         kv.truncate(cached);
-        let hidden = self.pool.install(|| {
-            let mut hidden = Vec::new();
-            for chunk in prompt[cached..].chunks(CHUNK) {
-                hidden = self.qwen.forward(&mut [Sequence { tokens: chunk, kv }], interrupt)?;
-            }
-            Ok::<_, Error>(hidden.split_off(hidden.len() - self.config.hidden_size))
-        })?;
-        Ok((hidden, Prefill { prompt: prompt.len(), cached }))
+        let mut own = &prompt[cached..];
+        // What is too long to share a pass goes first, and keeps the multipliers busy by itself.
+        while own.len() > batcher::MOST {
+            let (chunk, rest) = own.split_at(CHUNK.min(own.len() - 1));
+            self.pool.install(|| self.qwen.forward(&mut [Sequence { tokens: chunk, kv }], interrupt))?;
+            own = rest;
+        }
+        let step = Step { kv: kv.take(), tokens: own.to_vec(), logits, interrupt: interrupt.clone() };
+        let Outcome { kv: back, result } = self.batcher.run(step, &|steps, interrupt| self.compute(steps, interrupt));
+        if let Some(back) = back {
+            *kv = back;
+        }
+        Ok((result?, Prefill { prompt: prompt.len(), cached }))
+    }
+
+    /// One pass over the weights for several steps.
+    fn compute(&self, steps: &mut [Step], interrupt: &Interrupt) -> Result<Vec<Computed>> {
+        self.pool.install(|| {
+            let mut sequences: Vec<_> =
+                steps.iter_mut().map(|Step { tokens, kv, .. }| Sequence { tokens, kv }).collect();
+            let states = self.qwen.forward(&mut sequences, interrupt)?;
+            let (hidden, vocabulary) = (self.config.hidden_size, self.config.vocab_size);
+            let mut end = 0;
+            let lasts: Vec<&[f32]> = steps
+                .iter()
+                .map(|step| {
+                    end += step.tokens.len() * hidden;
+                    &states[end - hidden..end]
+                })
+                .collect();
+            let wanted: Vec<f32> =
+                steps.iter().zip(&lasts).filter(|(step, _)| step.logits).flat_map(|(_, last)| *last).copied().collect();
+            let logits = self.qwen.logits(&wanted);
+            let mut logits = logits.chunks_exact(vocabulary);
+            let outcome = |(step, last): (&Step, &&[f32])| Computed {
+                hidden: last.to_vec(),
+                logits: step.logits.then(|| logits.next()).flatten().unwrap_or_default().to_vec(),
+            };
+            Ok(steps.iter().zip(&lasts).map(outcome).collect())
+        })
     }
 
     /// Prefills each of `prompts` on a copy of `base`, several in one pass, and gives KV and last hidden state `[hidden]`

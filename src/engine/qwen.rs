@@ -129,9 +129,9 @@ impl Qwen {
         Ok(self.final_norm.apply(&x))
     }
 
-    /// Logits `[vocab]` of one hidden state `[hidden]`.
+    /// Logits `[states, vocab]` of hidden states `[states, hidden]`.
     pub(crate) fn logits(&self, hidden: &[f32]) -> Vec<f32> {
-        let mut logits = vec![0.0; self.config.vocab_size];
+        let mut logits = vec![0.0; hidden.len() / self.config.hidden_size * self.config.vocab_size];
         self.output.as_ref().unwrap_or(&self.embedding).apply(hidden, &mut logits);
         logits
     }

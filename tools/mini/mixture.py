@@ -70,7 +70,7 @@ class Mixture:
         """The product: the labels of every row, some of the teacher's, and plain replies."""
         labels = self._labels(self.messages + self._some(self.lexicon, 700) + self._some(self.emotions, 5000))
         return self._roles(
-            sentiment=labels + self._taught("zh", 3000, 0.3) + self._taught("en", 2000, 0.3),
+            sentiment=labels + self._taught("zh", 6000, 0.3) + self._taught("en", 5000, 0.3),
             intent=self._intents(7500),
             language=self._languages(1200),
             reply=self._replies(self.plain + self._by_topic(self._some(self.messages, 3000)), 0.0),
@@ -85,8 +85,8 @@ class Mixture:
         replies += [replace(r, reply=self.topics.general(r, self.rng)) for r in english]
         general = self._some([r for r in self.messages if r.lang == "zh" and not self.topics.specific(r)], 1500)
         replies += [replace(r, reply=self.topics.reply(r, self.rng)) for r in general]
-        labels = self._labels(self._some(self.messages, 14_000) + self._some(self.emotions, 1500))
-        return self._roles(sentiment=labels, intent=self._intents(3000), language=self._languages(900),
+        labels = self._labels(self.messages + self._some(self.emotions, 1500))
+        return self._roles(sentiment=labels + self._taught("zh", 2000, 0.3) + self._taught("en", 2000, 0.3), intent=self._intents(3000), language=self._languages(900),
                            reply=self._replies(replies, 0.0))
 
     def _composed(self, lang: str, count: int) -> list[Row]:
@@ -115,8 +115,14 @@ class Mixture:
         made = []
         for row in rows:
             text = sentiment_text(row, alike[row.lang, row.sentiment], self.rng)
-            made.append(self._felt(text, SHARE[row.sentiment], 0.6 if row.sentiment == NEUTRAL else 1.0))
+            made.append(self._felt(text, self._share(row), 0.6 if row.sentiment == NEUTRAL else 1.0))
         return made
+
+    def _share(self, row: Row) -> float:
+        """What a row is taught as: its label, and for a third what the teacher thinks who has not seen it."""
+        label = SHARE[row.sentiment]
+        opinion = self.teacher.opinions.get(row.text, label) if row.sentiment != NEUTRAL else label
+        return (2 * label + opinion) / 3
 
     def _felt(self, text: str, share: float, weight: float) -> Example | None:
         """A text that is 正面 with probability `share`."""

@@ -2,6 +2,16 @@
 //!
 //! Ranges and defaults are not repeated here: the values go through the library's own options, which check them.
 
+use crate::bench::BenchArgs;
+use crate::chat::ChatArgs;
+use crate::classify::ClassifyArgs;
+use crate::eval::EvalArgs;
+use crate::manual::{CompletionsArgs, ManArgs};
+use crate::pull::PullArgs;
+use crate::quantize::QuantizeArgs;
+use crate::serve::ServeArgs;
+use crate::task::TaskArgs;
+use crate::turn::TurnArgs;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use qaio::{LoadOptions, Precision, ReplyOptions, Result};
@@ -24,37 +34,6 @@ Examples:
   qaio chat --model ~/models/Qwen3-0.6B --precision q4
   qaio info --model qwen2.5-0.5b-instruct-q8_0.gguf";
 
-const TURN_EXAMPLES: &str = "\
-Examples:
-  qaio turn \"终于把bug修完了，感觉整个人都轻松了！\"
-  echo \"项目延期了，客户又要投诉，压力好大。\" | qaio turn -
-  qaio turn --json \"I passed my exam!\" | jq -r .sentiment.label
-  qaio turn --temperature 0.8 --seed 7 \"My cat is back!\"
-  qaio turn -- \"-5 degrees and no heating\"
-
-Standard output:
-  😄 LLM 情感判断: 正面      the sentiment, 正面 (positive) or 负面 (negative)
-  …                         the reply, as it comes
-  With --json: {\"sentiment\": {…}, \"reply\": {…}} on one line, when all is said.
-  Ctrl-C stops the reply; what was said so far stays.";
-
-const CHAT_EXAMPLES: &str = "\
-Examples:
-  qaio chat
-  qaio chat --system \"You are a calm travel agent. Answer in one sentence.\"
-  qaio chat --json < messages.txt > answers.jsonl
-
-Commands:
-  /reset  forget the conversation
-  /help   this list
-  /exit   leave; so does Ctrl-D
-
-  Ctrl-C stops the reply that is coming and keeps the conversation; at the prompt it leaves.
-  A conversation that no longer fits into the model's context forgets its oldest messages.
-
-Without a terminal, each line of standard input is a message and there is no prompt. With --json each message gets one
-line of standard output: {\"sentiment\": {…}, \"reply\": {…}}, or {\"error\": \"…\"} (then the exit code is 1 in the end).";
-
 /// Sentiment and a kind reply, from one small Qwen chat model on this machine.
 ///
 /// One model plays two roles: a cold analyst, who says whether a message is 正面 (positive) or 负面 (negative), and a
@@ -75,38 +54,31 @@ pub struct Args {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Open the web chat and the API in this machine's browser
+    Serve(ServeArgs),
     /// Find the sentiment of one message and reply to it
-    #[command(after_help = TURN_EXAMPLES)]
     Turn(TurnArgs),
     /// Have a conversation
-    #[command(after_help = CHAT_EXAMPLES)]
     Chat(ChatArgs),
+    /// Label the texts of a file
+    Classify(ClassifyArgs),
+    /// Measure a task on texts whose labels are known
+    Eval(EvalArgs),
+    /// Work with task files
+    Task(TaskArgs),
     /// Show what model this is
     #[command(after_help = "Examples:\n  qaio info\n  qaio info --json --model ~/models/Qwen3-0.6B | jq .parameters")]
     Info,
-}
-
-#[derive(clap::Args)]
-pub struct TurnArgs {
-    /// The message; - reads it from standard input
-    pub text: String,
-
-    /// Cut the middle out of a text that is too long, instead of refusing it
-    #[arg(long)]
-    pub truncate: bool,
-
-    #[command(flatten)]
-    pub reply: ReplyArgs,
-}
-
-#[derive(clap::Args)]
-pub struct ChatArgs {
-    /// The assistant's instructions in place of the built-in ones
-    #[arg(long, value_name = "TEXT")]
-    pub system: Option<String>,
-
-    #[command(flatten)]
-    pub reply: ReplyArgs,
+    /// Measure the speed of this machine
+    Bench(BenchArgs),
+    /// Fetch a model from a hub
+    Pull(PullArgs),
+    /// Make a smaller GGUF of a model
+    Quantize(QuantizeArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// Which model, and how it is loaded.

@@ -1,6 +1,6 @@
 //! `qaio chat`: a conversation, on a terminal or line by line.
 
-use crate::args::{Args, ChatArgs};
+use crate::args::{Args, ReplyArgs};
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
 use crate::speaker::{self, Speaker};
@@ -9,11 +9,39 @@ use qaio::{ReplyOptions, Session, SessionOptions, StopReason};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal, stderr, stdin};
 
+const EXAMPLES: &str = "\
+Examples:
+  qaio chat
+  qaio chat --system \"You are a calm travel agent. Answer in one sentence.\"
+  qaio chat --json < messages.txt > answers.jsonl
+
+Commands:
+  /reset  forget the conversation
+  /help   this list
+  /exit   leave; so does Ctrl-D
+
+  Ctrl-C stops the reply that is coming and keeps the conversation; at the prompt it leaves.
+  A conversation that no longer fits into the model's context forgets its oldest messages.
+
+Without a terminal, each line of standard input is a message and there is no prompt. With --json each message gets one
+line of standard output: {\"sentiment\": {…}, \"reply\": {…}}, or {\"error\": \"…\"} (then the exit code is 1 in the end).";
+
 const HELP: &str = "\
 /reset  forget the conversation
 /help   this list
 /exit   leave; so does Ctrl-D
 Ctrl-C  stop the reply that is coming; at the prompt: leave";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ChatArgs {
+    /// The assistant's instructions in place of the built-in ones
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+
+    #[command(flatten)]
+    pub reply: ReplyArgs,
+}
 
 pub fn run(args: &Args, chat: &ChatArgs, interrupts: &Interrupts) -> Result<(), Failure> {
     let options = chat.reply.options(true)?;

@@ -1,12 +1,40 @@
 //! `qaio turn`: sentiment and reply for one message.
 
-use crate::args::{Args, TurnArgs};
+use crate::args::{Args, ReplyArgs};
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
 use crate::speaker::Speaker;
 use crate::{load, note};
 use qaio::StopReason;
 use std::io::{IsTerminal, Read, stdin};
+
+const EXAMPLES: &str = "\
+Examples:
+  qaio turn \"终于把bug修完了，感觉整个人都轻松了！\"
+  echo \"项目延期了，客户又要投诉，压力好大。\" | qaio turn -
+  qaio turn --json \"I passed my exam!\" | jq -r .sentiment.label
+  qaio turn --temperature 0.8 --seed 7 \"My cat is back!\"
+  qaio turn -- \"-5 degrees and no heating\"
+
+Standard output:
+  😄 LLM 情感判断: 正面      the sentiment, 正面 (positive) or 负面 (negative)
+  …                         the reply, as it comes
+  With --json: {\"sentiment\": {…}, \"reply\": {…}} on one line, when all is said.
+  Ctrl-C stops the reply; what was said so far stays.";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TurnArgs {
+    /// The message; - reads it from standard input
+    pub text: String,
+
+    /// Cut the middle out of a text that is too long, instead of refusing it
+    #[arg(long)]
+    pub truncate: bool,
+
+    #[command(flatten)]
+    pub reply: ReplyArgs,
+}
 
 pub fn run(args: &Args, turn: &TurnArgs, interrupts: &Interrupts) -> Result<(), Failure> {
     let options = turn.reply.options(turn.truncate)?;

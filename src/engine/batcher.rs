@@ -1,0 +1,192 @@
+//! Puts the small forward passes of concurrent callers together, so that the weights are read once for all of them.
+//!
+//! This is continuous batching (Orca, Yu et al. 2022) without a thread of its own: of the callers that wait, one leads. It
+//! runs all steps that have gathered, hands the results out, and leaves the lead to whoever waits next. A caller on its own
+//! pays for one uncontended lock. Results do not depend on who else is in a pass.
+
+use super::{Interrupt, Kv};
+use crate::error::{Error, ErrorKind, Result};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Tokens of a step that shares a pass; a longer one keeps the multipliers busy by itself.
+pub(super) const MOST: usize = 64;
+/// Tokens of a pass.
+const PASS: usize = 256;
+/// The part of the time of the last pass that a leader waits for decoding callers who are still picking their token.
+const PATIENCE: u32 = 4;
+
+/// What a caller wants computed.
+pub(super) struct Step {
+    /// Comes back in the [`Outcome`].
+    pub(super) kv: Kv,
+    pub(super) tokens: Vec<u32>,
+    /// Whether the logits after the last token are wanted.
+    pub(super) logits: bool,
+    pub(super) interrupt: Interrupt,
+}
+
+/// What came of a [`Step`].
+pub(super) struct Outcome {
+    /// Lost in a pass that panicked.
+    pub(super) kv: Option<Kv>,
+    pub(super) result: Result<Computed>,
+}
+
+/// The end of a pass for one caller.
+pub(super) struct Computed {
+    /// State of the last token, `[hidden]`.
+    pub(super) hidden: Vec<f32>,
+    /// `[vocab]`, if wanted.
+    pub(super) logits: Vec<f32>,
+}
+
+/// Runs steps as one pass that the interrupt may end; after an error each KV is as before.
+pub(super) type Compute<'a> = dyn Fn(&mut [Step], &Interrupt) -> Result<Vec<Computed>> + 'a;
+
+/// Where steps meet.
+#[derive(Default)]
+pub(super) struct Batcher {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    waiting: Vec<(u64, Step)>,
+    done: HashMap<u64, Outcome>,
+    led: bool,
+    /// Replies that are being decoded, each of which will bring a step soon.
+    decoding: usize,
+    last_pass: Duration,
+}
+
+/// A reply that is being decoded.
+pub(super) struct Decoding<'a>(&'a Batcher);
+
+impl Batcher {
+    /// Announces a reply, whose steps are worth waiting for until the guard is dropped.
+    pub(super) fn decoding(&self) -> Decoding<'_> {
+        self.lock().decoding += 1;
+        Decoding(self)
+    }
+
+    /// Runs `step`, together with what else is waiting. Must not be called on one of the threads that compute.
+    pub(super) fn run(&self, step: Step, compute: &Compute) -> Outcome {
+        let mut state = self.lock();
+        let ticket = state.next;
+        state.next += 1;
+        state.waiting.push((ticket, step));
+        if state.led {
+            self.changed.notify_all();
+        }
+        loop {
+            if let Some(outcome) = state.done.remove(&ticket) {
+                return outcome;
+            }
+            if state.led {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.led = true;
+            state = self.gather(state);
+            let pass = state.take_pass();
+            drop(state);
+            let tickets: Vec<u64> = pass.iter().map(|(ticket, _)| *ticket).collect();
+            let started = Instant::now();
+            let outcomes = catch_unwind(AssertUnwindSafe(|| run_pass(pass, compute)));
+            state = self.lock();
+            state.last_pass = started.elapsed();
+            state.led = false;
+            self.changed.notify_all();
+            match outcomes {
+                Ok(outcomes) => state.done.extend(outcomes),
+                Err(panic) => {
+                    let others = tickets.into_iter().filter(|&other| other != ticket);
+                    state.done.extend(others.map(|other| (other, Outcome::lost())));
+                    drop(state);
+                    resume_unwind(panic);
+                }
+            }
+        }
+    }
+
+    /// Waits until each reply in the making has brought its step, but not for long: one of them may be slow to send its text.
+    fn gather<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let until = Instant::now() + state.last_pass / PATIENCE;
+        while state.waiting.len() < state.decoding {
+            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Decoding<'_> {
+    fn drop(&mut self) {
+        self.0.lock().decoding -= 1;
+    }
+}
+
+impl State {
+    /// The steps that have waited longest, as many as fit into a pass.
+    fn take_pass(&mut self) -> Vec<(u64, Step)> {
+        let mut tokens = 0;
+        let fitting = self.waiting.iter().take_while(|(_, step)| {
+            tokens += step.tokens.len();
+            tokens <= PASS
+        });
+        let count = fitting.count().max(1).min(self.waiting.len());
+        self.waiting.drain(..count).collect()
+    }
+}
+
+/// Whose interrupt has struck leaves the pass, and the others run again; when something else fails, each runs alone.
+fn run_pass(pass: Vec<(u64, Step)>, compute: &Compute) -> Vec<(u64, Outcome)> {
+    let mut outcomes = Vec::with_capacity(pass.len());
+    let (mut tickets, mut steps) = (Vec::new(), Vec::new());
+    for (ticket, step) in pass {
+        match step.interrupt.check() {
+            Ok(()) => {
+                tickets.push(ticket);
+                steps.push(step);
+            }
+            Err(error) => outcomes.push((ticket, Outcome { kv: Some(step.kv), result: Err(error) })),
+        }
+    }
+    if steps.is_empty() {
+        return outcomes;
+    }
+    let interrupt = Interrupt::any(steps.iter().map(|step| &step.interrupt));
+    let computed = compute(&mut steps, &interrupt);
+    let mut numbered = tickets.into_iter().zip(steps);
+    match computed {
+        Ok(computed) => outcomes.extend(
+            numbered
+                .zip(computed)
+                .map(|((ticket, step), computed)| (ticket, Outcome { kv: Some(step.kv), result: Ok(computed) })),
+        ),
+        Err(error) if numbered.len() == 1 => {
+            let alone =
+                numbered.next().map(|(ticket, step)| (ticket, Outcome { kv: Some(step.kv), result: Err(error) }));
+            outcomes.extend(alone);
+        }
+        Err(error) if error.is_interrupt() => outcomes.extend(run_pass(numbered.collect(), compute)),
+        Err(_) => outcomes.extend(numbered.flat_map(|step| run_pass(vec![step], compute))),
+    }
+    outcomes
+}
+
+impl Outcome {
+    fn lost() -> Self {
+        let message = "a computation that this call had a part in failed in another call; call again";
+        Self { kv: None, result: Err(Error::new(ErrorKind::Internal, message)) }
+    }
+}
