@@ -190,3 +190,107 @@ impl Outcome {
         Self { kv: None, result: Err(Error::new(ErrorKind::Internal, message)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::CancelToken;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn step(token: u32, cancel: Option<CancelToken>) -> Step {
+        Step { kv: Kv::empty(), tokens: vec![token], logits: false, interrupt: Interrupt::new(cancel, None) }
+    }
+
+    /// Gives each step its token back.
+    fn echo(steps: &mut [Step], interrupt: &Interrupt) -> Result<Vec<Computed>> {
+        interrupt.check()?;
+        let computed = |step: &Step| Computed { hidden: vec![step.tokens[0] as f32], logits: Vec::new() };
+        Ok(steps.iter().map(computed).collect())
+    }
+
+    /// Holds the first pass back until `others` more steps wait, then runs all of them together.
+    fn together(
+        batcher: &Batcher,
+        others: u32,
+        compute: &(dyn Fn(&mut [Step], &Interrupt) -> Result<Vec<Computed>> + Sync),
+    ) -> Vec<Result<f32>> {
+        let begun = Barrier::new(2);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                batcher.run(step(1000, None), &|steps, interrupt| {
+                    begun.wait();
+                    while batcher.lock().waiting.len() < others as usize {
+                        std::thread::yield_now();
+                    }
+                    echo(steps, interrupt)
+                })
+            });
+            begun.wait();
+            let waiting: Vec<_> = (0..others)
+                .map(|token| {
+                    scope.spawn(move || catch_unwind(AssertUnwindSafe(|| batcher.run(step(token, None), compute))))
+                })
+                .collect();
+            assert!(first.join().unwrap().result.is_ok());
+            let outcomes = waiting.into_iter().map(|caller| caller.join().unwrap());
+            outcomes
+                .map(|outcome| match outcome {
+                    Ok(outcome) => outcome.result.map(|computed| computed.hidden[0]),
+                    Err(_) => Ok(f32::NAN),
+                })
+                .collect()
+        })
+    }
+
+    #[test]
+    fn steps_that_wait_share_a_pass() {
+        let passes = AtomicUsize::new(0);
+        let batcher = Batcher::default();
+        let found = together(&batcher, 5, &|steps, interrupt| {
+            passes.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(steps.len(), 5);
+            echo(steps, interrupt)
+        });
+        assert_eq!(found.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [0.0, 1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(passes.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_failure_of_one_is_not_that_of_the_others() {
+        let batcher = Batcher::default();
+        let found = together(&batcher, 4, &|steps, interrupt| {
+            if steps.iter().any(|step| step.tokens[0] == 2) {
+                return Err(Error::new(ErrorKind::OutOfMemory, "no room"));
+            }
+            echo(steps, interrupt)
+        });
+        let kinds: Vec<_> = found.into_iter().map(|found| found.map_err(|error| error.kind())).collect();
+        assert_eq!(kinds, [Ok(0.0), Ok(1.0), Err(ErrorKind::OutOfMemory), Ok(3.0)]);
+    }
+
+    #[test]
+    fn a_panic_reaches_one_caller_and_frees_the_others() {
+        let batcher = Batcher::default();
+        let found = together(&batcher, 3, &|_, _| panic!("expected by the test"));
+        assert_eq!(found.iter().filter(|found| matches!(found, Ok(panicked) if panicked.is_nan())).count(), 1);
+        let lost = found.iter().filter(|found| matches!(found, Err(error) if error.kind() == ErrorKind::Internal));
+        assert_eq!(lost.count(), 2);
+        assert!(batcher.run(step(7, None), &echo).result.is_ok(), "it goes on after that");
+    }
+
+    #[test]
+    fn who_is_cancelled_leaves_the_pass() {
+        let cancelled = CancelToken::new();
+        let pass = vec![(0, step(0, Some(cancelled.clone()))), (1, step(1, None))];
+        let outcomes = run_pass(pass, &|steps, interrupt| {
+            cancelled.cancel();
+            echo(steps, interrupt)
+        });
+        let kinds: Vec<_> = outcomes
+            .into_iter()
+            .map(|(ticket, outcome)| (ticket, outcome.result.err().map(|error| error.kind())))
+            .collect();
+        assert_eq!(kinds, [(0, Some(ErrorKind::Cancelled)), (1, None)]);
+    }
+}

@@ -55,6 +55,11 @@ impl Kv {
         std::mem::replace(self, empty)
     }
 
+    #[cfg(test)]
+    pub(super) fn empty() -> Self {
+        Self { layout: Layout { layers: 0, kv_heads: 0, head_dim: 0 }, segments: Vec::new(), tokens: Vec::new() }
+    }
+
     /// The tokens whose keys and values are here.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
