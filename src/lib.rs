@@ -46,7 +46,7 @@ pub mod task;
 pub use engine::{CancelToken, Precision, StopReason};
 pub use error::{Error, ErrorKind, Result};
 pub use task::{
-    Batch, Calibration, Classification, ClassifyOptions, Evaluation, Example, Label, LabelEvaluation, LoadOptions,
-    Model, OnPiece, OnProgress, Polarity, Reply, ReplyOptions, Sentiment, Session, SessionOptions, Task,
+    Batch, Calibration, Classification, ClassifyOptions, Evaluation, Example, Exchange, Label, LabelEvaluation,
+    LoadOptions, Model, OnPiece, OnProgress, Polarity, Reply, ReplyOptions, Sentiment, Session, SessionOptions, Task,
     TaskDefinition, Turn, Usage,
 };

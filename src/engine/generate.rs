@@ -2,10 +2,12 @@
 
 use super::{Engine, Interrupt, Kv, Prefill, Sampler, Sampling, Utf8Stream};
 use crate::error::{ErrorKind, Result};
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 /// Why a reply ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// The model ended its turn.
     End,

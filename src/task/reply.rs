@@ -2,9 +2,9 @@
 
 use super::{Model, Polarity, ReplyOptions, Sentiment, Usage, classifier, prompt, text};
 use crate::engine::{CancelToken, Engine, Interrupt, Kv, Message, Request, Role, StopReason};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result, fail};
 use once_cell::sync::OnceCell;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use std::time::Instant;
 pub type OnPiece<'a> = dyn FnMut(&str) -> ControlFlow<()> + 'a;
 
 /// A reply.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reply {
     /// What the assistant says.
     pub text: String,
@@ -25,19 +25,12 @@ pub struct Reply {
 impl Reply {
     /// As a JSON object.
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Json<'a> {
-            text: &'a str,
-            stop_reason: &'static str,
-            usage: Usage,
-        }
-        let json = Json { text: &self.text, stop_reason: self.stop_reason.name(), usage: self.usage };
-        serde_json::to_string(&json).expect("plain data")
+        serde_json::to_string(self).expect("plain data")
     }
 }
 
 /// A sentiment and the reply to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Turn {
     /// What the message felt like.
     pub sentiment: Sentiment,
@@ -88,6 +81,49 @@ impl Model {
                 self.reply_until(text, sentiment.mood(), options, &interrupt, on_piece)
             }
         }
+    }
+
+    /// Answers a conversation that the caller keeps: the assistant's next message after `messages`, without a sentiment.
+    /// Unless they begin with instructions, those of the assistant's role hold. With `truncate` the oldest messages after
+    /// the instructions go when the context is full.
+    ///
+    /// # Errors
+    /// `InvalidArgument` unless the last message is the user's; those of [`reply`](Self::reply).
+    pub fn complete(
+        &self,
+        messages: &[Message],
+        options: &ReplyOptions,
+        cancel: Option<CancelToken>,
+        on_piece: &mut OnPiece,
+    ) -> Result<Reply> {
+        options.check()?;
+        let Some((last, before)) = messages.split_last().filter(|(last, _)| last.role == Role::User) else {
+            fail!(
+                InvalidArgument,
+                "the last message is not the user's; end the conversation with what is to be answered"
+            );
+        };
+        text::check(&last.content)?;
+        let interrupt = options.interrupt(cancel);
+        let instructions = before.iter().take_while(|message| message.role == Role::System).count();
+        let (instructions, mut kept) = before.split_at(instructions);
+        let default = [Message::new(Role::System, prompt::ASSISTANT)];
+        let instructions = if instructions.is_empty() { &default } else { instructions };
+        let prompt = loop {
+            let render = |text: &str| {
+                let last = [Message::new(Role::User, text)];
+                instructions.iter().chain(kept).chain(&last).cloned().collect::<Vec<_>>()
+            };
+            let truncate = options.truncate && kept.is_empty();
+            match text::prompt(&self.engine, &last.content, truncate, self.room(options), &render) {
+                Err(error) if error.kind() == ErrorKind::ContextOverflow && options.truncate && !kept.is_empty() => {
+                    kept = &kept[1..];
+                }
+                prompt => break prompt?,
+            }
+        };
+        let mut kv = self.assistant.kv(&self.engine, &interrupt)?;
+        self.answer(&mut kv, &prompt, options, &interrupt, on_piece)
     }
 
     /// Sentiment and reply in one call. `on_sentiment` is called before the first piece of the reply.

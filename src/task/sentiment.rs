@@ -3,10 +3,10 @@
 use super::{Classification, ClassifyOptions, Model, Usage};
 use crate::engine::{CancelToken, Interrupt};
 use crate::error::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The two ends of sentiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Polarity {
     /// 负面
     #[serde(rename = "负面")]
@@ -38,7 +38,7 @@ impl Polarity {
 }
 
 /// What a text's sentiment is, and how sure that is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sentiment {
     /// The likelier label.
     #[serde(rename = "label")]

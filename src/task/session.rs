@@ -6,6 +6,7 @@
 use super::{Model, OnPiece, ReplyOptions, Sentiment, SessionOptions, Turn, prompt, text};
 use crate::engine::{CancelToken, Kv, Message, Role};
 use crate::error::{ErrorKind, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub struct Session {
 }
 
 /// One message and what came of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Exchange {
     /// What the user said.
     pub message: String,
@@ -68,6 +69,19 @@ impl Session {
         })?;
         self.exchanges.push(Exchange { message: text.to_owned(), passages, turn: turn.clone() });
         Ok(turn)
+    }
+
+    /// A conversation that goes on after `exchanges`, which were kept elsewhere.
+    ///
+    /// # Errors
+    /// `InvalidOption`.
+    pub fn restore(model: Arc<Model>, options: &SessionOptions, exchanges: Vec<Exchange>) -> Result<Self> {
+        Ok(Self { exchanges, ..Self::new(model, options)? })
+    }
+
+    /// Forgets the last exchange, and returns it.
+    pub fn take_back(&mut self) -> Option<Exchange> {
+        self.exchanges.pop()
     }
 
     /// The conversation so far, oldest first.

@@ -82,7 +82,7 @@ pub enum Command {
 }
 
 /// Which model, and how it is loaded.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
     /// A Qwen chat model: a directory from Hugging Face or a GGUF file [default: the built-in demonstration model]

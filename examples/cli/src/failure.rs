@@ -12,6 +12,8 @@ pub enum Failure {
     Library(Error),
     /// Anything else; the sentence says what.
     Message(String),
+    /// The command line asks for what cannot be; the sentence says what.
+    Usage(String),
     /// Standard output cannot be written.
     Output(io::Error),
     /// Ctrl-C.
@@ -41,7 +43,7 @@ impl Failure {
     pub fn message(&self) -> Option<String> {
         match self {
             Failure::Library(error) => Some(error.to_string()),
-            Failure::Message(message) => Some(message.clone()),
+            Failure::Message(message) | Failure::Usage(message) => Some(message.clone()),
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Failure::Output(error) => {
                 Some(format!("standard output cannot be written: {error}; check where it is redirected to"))
@@ -54,6 +56,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Library(error) if error.kind() == ErrorKind::InvalidOption => ExitCode::from(2),
+            Failure::Usage(_) => ExitCode::from(2),
             // Whoever reads the output has read enough.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Failure::Library(_) | Failure::Message(_) | Failure::Output(_) | Failure::Reported => ExitCode::FAILURE,
