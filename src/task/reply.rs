@@ -83,9 +83,9 @@ impl Model {
         }
     }
 
-    /// Answers a conversation that the caller keeps: the assistant's next message after `messages`, without a sentiment.
-    /// Unless they begin with instructions, those of the assistant's role hold. With `truncate` the oldest messages after
-    /// the instructions go when the context is full.
+    /// Answers a conversation that the caller keeps: the assistant's next message after `messages`. If they begin with
+    /// instructions, those hold and nothing is added; if not, it is the assistant's role that answers, with the last
+    /// message's sentiment in mind. With `truncate` the oldest messages after the instructions go when the context is full.
     ///
     /// # Errors
     /// `InvalidArgument` unless the last message is the user's; those of [`reply`](Self::reply).
@@ -107,11 +107,14 @@ impl Model {
         let interrupt = options.interrupt(cancel);
         let instructions = before.iter().take_while(|message| message.role == Role::System).count();
         let (instructions, mut kept) = before.split_at(instructions);
-        let default = [Message::new(Role::System, prompt::ASSISTANT)];
-        let instructions = if instructions.is_empty() { &default } else { instructions };
+        let role = [Message::new(Role::System, prompt::ASSISTANT)];
+        let (instructions, mood) = match instructions {
+            [] => (&role[..], self.sentiment_until(&last.content, &options.for_sentiment(), &interrupt)?.mood()),
+            own => (own, None),
+        };
         let prompt = loop {
             let render = |text: &str| {
-                let last = [Message::new(Role::User, text)];
+                let last = [Message::new(Role::User, prompt::with_mood(text, mood))];
                 instructions.iter().chain(kept).chain(&last).cloned().collect::<Vec<_>>()
             };
             let truncate = options.truncate && kept.is_empty();
