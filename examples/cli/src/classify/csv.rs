@@ -35,7 +35,8 @@ impl CsvRows {
     fn problem(&self, record: &ByteRecord, place: &str) -> Option<String> {
         let (fields, width) = (record.len(), self.header.len());
         if fields != width {
-            return Some(format!("{place} has {fields} fields, but the header has {width}"));
+            let noun = if fields == 1 { "field" } else { "fields" };
+            return Some(format!("{place} has {fields} {noun}, but the header has {width}"));
         }
         let bad = record.iter().position(|field| std::str::from_utf8(field).is_err())?;
         Some(format!("{place} is not UTF-8 in its column `{}`", self.header[bad]))

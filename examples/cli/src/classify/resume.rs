@@ -87,7 +87,9 @@ impl Part {
     fn save(&self) -> io::Result<()> {
         let path = beside(&self.out, ".part.json");
         let next = beside(&self.out, ".part.json.new");
-        fs::write(&next, serde_json::to_vec(&self.state)?)?;
+        let mut file = File::create(&next)?;
+        file.write_all(&serde_json::to_vec(&self.state)?)?;
+        file.sync_data()?;
         fs::rename(next, path)
     }
 
@@ -129,16 +131,22 @@ pub fn refuse(out: Option<&Path>, force: bool) -> Result<(), Failure> {
 
 /// What the part at `path` is, or why it cannot be gone on with.
 fn read(path: &Path, identity: &Value) -> Result<Option<State>, String> {
+    let length =
+        fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| format!("cannot be read: {error}"))?;
     let mut state = path.as_os_str().to_owned();
     state.push(".json");
+    if length == 0 && !Path::new(&state).exists() {
+        // The process ended before it could write more.
+        return Ok(None);
+    }
     let state = fs::read(state).map_err(|_| "is there without its .json, which would say what it is of".to_owned())?;
     let state: State = serde_json::from_slice(&state).map_err(|_| "has a .json that cannot be read".to_owned())?;
     if let Some(what) = difference(&state.identity, identity) {
         return Err(format!("is of another run, which differs in its {what}"));
     }
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.len() >= state.bytes => Ok(Some(state)),
-        _ => Err("is shorter than its .json says".to_owned()),
+    match length >= state.bytes {
+        true => Ok(Some(state)),
+        false => Err("is shorter than its .json says".to_owned()),
     }
 }
 

@@ -118,11 +118,12 @@ impl Run<'_> {
     }
 
     /// What makes another run the same one, but for the rows, which have their fingerprint. The names are seen by people.
+    /// Fractions are in texts, which are sure to be read as they were written.
     fn identity(&self, input: &Input) -> Value {
         let (own, model) = (self.own, self.model.info());
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "task": self.task.definition(),
+            "task": self.task.definition().to_json(),
             "model": [model.name, model.architecture, model.format, model.parameters.to_string()],
             "format": format!("{:?}", self.source.format),
             "columns": input.columns,
@@ -130,7 +131,7 @@ impl Run<'_> {
             "--out": format!("{:?}", (self.plan.encoding, self.plan.finish)),
             "--prefix": own.prefix,
             "--probabilities": own.probabilities,
-            "--threshold": own.threshold,
+            "--threshold": own.threshold.as_ref().map(ToString::to_string),
             "--truncate": own.truncate,
         })
     }
