@@ -106,7 +106,7 @@ fn all(
     let threshold = options.threshold.unwrap_or(definition.threshold);
     let mut batch = Batch { definition: definition.clone(), threshold, rows: Vec::new() };
     let mut truth = Vec::new();
-    let progress = Progress::new(&input);
+    let progress = Progress::new(&input, true);
     loop {
         let rows = input.take(BATCH)?;
         if rows.is_empty() {

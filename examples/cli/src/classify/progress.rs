@@ -16,13 +16,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(input: &Input) -> Self {
+    /// `visible` is whether there is nothing else on the terminal that it would stand in the midst of.
+    pub fn new(input: &Input, visible: bool) -> Self {
         let (length, bytes) = match &input.extent {
             Extent::Rows(rows) => (Some(*rows), None),
             Extent::Bytes { all, read } => (Some(*all), Some(read.clone())),
             Extent::Unknown => (None, None),
         };
-        let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(length, target);
         let template = match length {
             Some(_) => "{bar:30} {percent:>3}%  {msg}  ETA {eta}",
             None => "{spinner} {msg}",

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::note;
 use qaio::{CancelToken, ClassifyOptions, Model, Task};
 use serde_json::{Value, json};
+use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::time::Instant;
 
@@ -53,7 +54,7 @@ impl Run<'_> {
     pub fn all(&self, mut input: Input, results: Results) -> Result<Summary, Failure> {
         let encoder = Encoder { encoding: self.plan.encoding, header: input.columns.clone(), results };
         let mut at = self.beginning();
-        let mut progress = Progress::new(&input);
+        let mut progress = Progress::new(&input, self.plan.out.is_some() || !stdout().is_terminal());
         input.cancel_with(&self.cancel);
         let mut part = None;
         if let Some(out) = self.plan.out {
