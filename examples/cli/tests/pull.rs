@@ -299,7 +299,8 @@ fn shards_come_with_their_index() {
 
 #[test]
 fn a_gguf_file_is_pulled_alone_and_found_by_its_repository() {
-    let gguf = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/builtin/qaio-mini.gguf")).expect("the model");
+    let gguf = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/gguf/qwen2-tiny-q8_0.gguf"))
+        .expect("the model");
     let files =
         [("a-q8.gguf".to_owned(), gguf.clone()), ("b-q4.gguf".to_owned(), gguf), ("config.json".to_owned(), vec![])];
     let hub = Hub::new(Manners { files: files.into(), ..Manners::default() });

@@ -4,7 +4,7 @@ use super::checksum::{Checksum, Digest};
 use super::hub::RemoteFile;
 use crate::failure::Failure;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 pub const EXTENSION: &str = ".part";
@@ -43,9 +43,11 @@ impl Part {
         let expected = file.checksum.clone();
         let digest = Digest::new(size, expected.as_ref());
         let mut part = Self { path, file: opened, size, expected, length: 0, digest };
-        part.length = part.digest.read(&part.file).map_err(|error| part.failure(&error))?;
-        if part.length > size {
-            part.restart()?;
+        match part.file.metadata().map_err(|error| part.failure(&error))?.len() {
+            length if length <= size => {
+                part.length = part.digest.read((&part.file).take(length)).map_err(|error| part.failure(&error))?;
+            }
+            _ => part.restart()?,
         }
         Ok(Some(part))
     }
