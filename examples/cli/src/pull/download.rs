@@ -5,8 +5,9 @@ use super::hub::{Hub, Listing, RemoteFile, Request};
 use super::name::RepoName;
 use super::part::{self, Part};
 use super::progress::{Bar, Progress};
-use super::trouble::{Patience, Trouble};
+use super::trouble::{Patience, Trouble, reason};
 use crate::failure::Failure;
+use crate::note;
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -34,15 +35,13 @@ impl Download {
     /// What the repository has.
     pub fn listing(&self) -> Result<Listing, Failure> {
         let request = self.hub.request(&self.repo, &self.revision, None);
-        let mut patience = Patience::new(false);
-        patiently(&mut patience, &request, |_| {}, || self.hub.listing(&request))
+        patiently(&mut Patience::new(false), &request, || self.hub.listing(&request))
     }
 
     /// Sees to it that `file` is in the directory.
     pub fn fetch(&self, mut file: RemoteFile, commit: &str, progress: &Progress) -> Result<Fetched, Failure> {
         let request = self.hub.request(&self.repo, &self.revision, Some(&file.name));
-        let mut patience = Patience::new(true);
-        patiently(&mut patience, &request, |_| {}, || self.hub.complete(&mut file, commit, &request))?;
+        patiently(&mut Patience::new(true), &request, || self.hub.complete(&mut file, commit, &request))?;
         let Some(bytes) = file.size else {
             return Err(Failure::Message(format!(
                 "{} does not say how long {request} is; check that HF_ENDPOINT is the address of a hub",
@@ -65,7 +64,6 @@ impl Download {
         };
         // What an earlier run left may be of another revision; then it is not the hub's fault.
         let mut left_over = part.length() > 0;
-        bar.start(part.length());
         loop {
             self.fill(&mut part, &file, commit, &request, &bar)?;
             match part.fault() {
@@ -73,7 +71,6 @@ impl Download {
                 Some(_) if left_over => {
                     left_over = false;
                     part.restart()?;
-                    bar.start(0);
                 }
                 Some((expected, found)) => {
                     part.discard();
@@ -127,8 +124,8 @@ impl Download {
         let stream = self.hub.open(file, commit, part.length(), request)?;
         if stream.from != part.length() {
             part.restart()?;
-            bar.start(0);
         }
+        bar.start(part.length());
         bar.say("");
         let mut reader = stream.body.into_reader();
         let mut buffer = vec![0; 1 << 17];
@@ -141,7 +138,8 @@ impl Download {
                 Ok(count) => part.append(&buffer[..count])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let why = format!("the connection broke after {} of {size} bytes: {error}", part.length());
+                    let why =
+                        format!("the connection broke after {} of {size} bytes: {}", part.length(), reason(&error));
                     return Err(Trouble::Passing { why, wait: None });
                 }
             }
@@ -155,14 +153,14 @@ impl Download {
 fn patiently<T>(
     patience: &mut Patience,
     request: &Request,
-    mut say: impl FnMut(&str),
     mut attempt: impl FnMut() -> Result<T, Trouble>,
 ) -> Result<T, Failure> {
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
             Err(trouble) => {
-                patience.wait(trouble, &mut say).map_err(|trouble| trouble.into_failure(request))?;
+                let say = |why: &str| note::hint(&format!("{}: {why}", request.endpoint));
+                patience.wait(trouble, say).map_err(|trouble| trouble.into_failure(request))?;
             }
         }
     }

@@ -19,7 +19,7 @@ use ureq::{Agent, Body};
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 const CONNECT: Option<Duration> = Some(Duration::from_secs(20));
 /// A connection that is silent for this long is dead.
-const SILENCE: Option<Duration> = Some(Duration::from_secs(40));
+const SILENCE: Option<Duration> = Some(Duration::from_secs(30));
 
 /// A hub that can be asked.
 pub struct Hub {
@@ -263,6 +263,8 @@ impl From<Sibling> for RemoteFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ureq::http::HeaderValue;
+    use ureq::http::header::CONTENT_RANGE;
 
     #[test]
     fn names_are_encoded_for_a_url() {
@@ -272,12 +274,10 @@ mod tests {
 
     #[test]
     fn a_range_begins_at_its_first_number() {
-        let start = |text: &str| {
-            range_start(&HeaderMap::from_iter(
-                [("content-range".parse().ok(), text.parse())].map(|(name, value)| (name, value.expect("a value"))),
-            ))
-        };
-        assert_eq!(start("bytes 5-9/10"), Some(5));
-        assert_eq!(start("bytes */10"), None);
+        for (text, start) in [("bytes 5-9/10", Some(5)), ("bytes */10", None), ("items 5-9/10", None)] {
+            let headers = [(CONTENT_RANGE, HeaderValue::from_static(text))].into_iter().collect();
+            assert_eq!(range_start(&headers), start, "{text}");
+        }
+        assert_eq!(range_start(&HeaderMap::new()), None);
     }
 }

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use std::io;
 use std::thread::sleep;
 use std::time::Duration;
+use ureq::Timeout;
 use ureq::http::{HeaderMap, StatusCode};
 
 /// Why a request came to nothing.
@@ -27,21 +28,30 @@ impl From<Failure> for Trouble {
 impl Trouble {
     /// A request that got no answer, or whose answer broke off.
     pub fn of_connection(error: &ureq::Error, request: &Request) -> Self {
-        let why = error.to_string();
+        let why = match error {
+            ureq::Error::Io(error) => reason(error),
+            error => error.to_string(),
+        };
         match error {
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Trouble::Unreachable { why },
             ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Trouble::Unreachable { why },
-            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                Trouble::Unreachable { why: "connection refused".to_owned() }
-            }
-            ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => {
-                Trouble::Passing { why, wait: None }
-            }
+            ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => Trouble::Passing { why, wait: None },
+            ureq::Error::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::TimedOut => Trouble::Passing { why, wait: None },
+                // A certificate that is not good gets no better.
+                io::ErrorKind::InvalidData => lasting(format!("{} ({why})", unreachable(request))),
+                _ => Trouble::Unreachable { why },
+            },
             ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl => lasting(format!(
                 "{} cannot be asked for {request}: {why}; HF_ENDPOINT is a URL such as https://huggingface.co, and \
                  HF_TOKEN one line of letters and digits",
                 request.endpoint
             )),
-            _ => lasting(format!("{}: {why}", unreachable(request))),
+            _ => lasting(format!("{} ({why})", unreachable(request))),
         }
     }
 
@@ -103,6 +113,16 @@ impl Trouble {
 
 fn lasting(message: String) -> Trouble {
     Trouble::Lasting(Failure::Message(message))
+}
+
+/// Why reading or connecting failed, in the words of a person.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::TimedOut => "nothing came for a long time".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn unreachable(request: &Request) -> String {
