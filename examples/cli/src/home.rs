@@ -3,14 +3,10 @@
 use std::env;
 use std::path::PathBuf;
 
-/// `$QAIO_HOME`, else `qaio` in the platform's folder for data; none without a home.
+/// `$QAIO_HOME`, else `qaio` among the user's data; none without a home.
 pub fn data() -> Option<PathBuf> {
-    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(home) = named("QAIO_HOME") {
-        return Some(home);
+    match env::var_os("QAIO_HOME").filter(|home| !home.is_empty()) {
+        Some(home) => Some(home.into()),
+        None => dirs::data_dir().map(|data| data.join("qaio")),
     }
-    if cfg!(windows) {
-        return named("LOCALAPPDATA").map(|data| data.join("qaio"));
-    }
-    named("XDG_DATA_HOME").or_else(|| named("HOME").map(|home| home.join(".local/share"))).map(|data| data.join("qaio"))
 }

@@ -419,24 +419,13 @@ fn one_too_many_waits_and_one_more_comes_back_later() {
     let refused = server.post("/api/turn", &json!({"text": GOOD}));
     refused.problem(429, "QUEUE_FULL");
     assert!(refused.head.contains("retry-after: "), "{}", refused.head);
-    let mut first = [0; 512];
-    let length = waiting.read(&mut first).unwrap();
-    let length = length + waiting.read(&mut first[length..]).unwrap();
-    assert!(
-        String::from_utf8_lossy(&first[..length]).contains("event: queued"),
-        "{}",
-        String::from_utf8_lossy(&first[..length])
-    );
+    let mut lines = BufReader::new(waiting).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "event: queued"));
+    assert_eq!(lines.next().unwrap(), "data: {\"ahead\":0}");
     // Its place is free as soon as nobody waits at the other end.
     drop(running);
-    assert!(answer_rest(waiting).contains("event: done"));
+    assert!(lines.any(|line| line == "event: done"));
     assert_eq!(server.post("/api/turn", &json!({"text": GOOD})).status, 200);
-}
-
-fn answer_rest(mut stream: TcpStream) -> String {
-    let mut rest = Vec::new();
-    stream.read_to_end(&mut rest).unwrap();
-    String::from_utf8_lossy(&rest).into_owned()
 }
 
 #[test]
@@ -485,13 +474,13 @@ fn what_runs_is_finished_when_the_server_stops() {
     let mut server = Server::start(home.path(), &["--grace", "0"]);
     let running = server.occupy();
     server.signal("-TERM");
-    let _ = answer_rest_or_reset(running);
+    let _ = rest(running);
     let since = Instant::now();
     assert!(server.child.wait().unwrap().success());
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
-fn answer_rest_or_reset(mut stream: TcpStream) -> Vec<u8> {
+fn rest(mut stream: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
     rest
@@ -528,7 +517,7 @@ fn a_slow_sender_is_not_waited_for() {
         b"POST /api/turn HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
     )
     .unwrap();
-    let answered = answer_rest_or_reset(slow);
+    let answered = rest(slow);
     assert!(
         answered.is_empty() || String::from_utf8_lossy(&answered).contains(" 4"),
         "{}",
