@@ -15,10 +15,12 @@ import { Server } from "./server.js";
 import { startTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
 import { dismissToast, toast } from "./toast.js";
+import { fitViewport } from "./viewport.js";
 
 translate();
 for (const element of document.querySelectorAll("[data-icon]")) element.prepend(icon(element.dataset.icon));
 startTheme();
+fitViewport();
 
 const server = new Server();
 const scroll = new Scroll(at("main"), at("latest"));
@@ -85,10 +87,14 @@ at("new").addEventListener("click", startAnew);
 at("export").addEventListener("click", () => download(conversationAsJson(conversation, server.info)));
 at("language").addEventListener("click", switchLanguage);
 
+const showUnsent = conversation.unsent();
 showExamples();
 showConversation();
 server.ask();
 conversation.restoring = restore(conversation, server, () => (at("lost").hidden = false))
-  .then(() => scroll.toEnd())
-  .catch(() => {}); // what the server refuses here, it says again when a message is sent
+  .catch(() => {}) // what the server refuses here, it says again when a message is sent
+  .then(() => {
+    showUnsent();
+    scroll.toEnd();
+  });
 if (matchMedia("(pointer: fine)").matches) composer.focus();

@@ -3,9 +3,9 @@
 import * as api from "./api.js";
 import { deliver } from "./delivery.js";
 import { make } from "./dom.js";
-import { recover } from "./restore.js";
+import { recover, settled } from "./restore.js";
 import { say, sentence } from "./say.js";
-import { kept } from "./store.js";
+import { kept, tab } from "./store.js";
 import { TurnView } from "./turn.js";
 
 /**
@@ -151,6 +151,8 @@ export class Conversation extends EventTarget {
 
   #stopped(turn) {
     turn.doubtful = !turn.heard;
+    // The server may take a moment to notice; the next message waits for that instead of being refused.
+    if (turn.session && turn.session === this.session) this.restoring = settled(turn.session).catch(() => {});
     if (!turn.heard && !turn.again) return turn.view.unsent("notSent");
     if (turn.heard) turn.stopReason = "cancelled";
     turn.view.finish(turn.reply, turn.stopReason);
@@ -181,7 +183,17 @@ export class Conversation extends EventTarget {
     if (divider || this.#log.lastChild !== turn.view.root) this.#log.append(turn.view.root);
   }
 
+  /** What was written in this tab before a reload and never reached the model; call it before anything is added. */
+  unsent() {
+    const texts = JSON.parse(tab.get("unsent") ?? "[]");
+    return () => {
+      const before = this.turns.at(-1)?.text;
+      for (const text of texts.filter((other) => other !== before)) this.add(text).view.unsent("notSent");
+    };
+  }
+
   #changed() {
+    tab.set("unsent", JSON.stringify(this.turns.filter((turn) => !turn.heard).map((turn) => turn.text)));
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -5,7 +5,7 @@ import { askKey } from "./key.js";
 import { kept } from "./store.js";
 import { sleep } from "./wait.js";
 
-const POLL = 800;
+const POLL = { first: 100, last: 1000 };
 
 async function read(id, signal) {
   try {
@@ -29,11 +29,11 @@ function turnsOf(messages) {
 }
 
 /** What the server knows of a session, once nothing runs in it. */
-async function settled(id, signal) {
-  for (;;) {
+export async function settled(id, signal) {
+  for (let pause = POLL.first; ; pause = Math.min(pause * 2, POLL.last)) {
     const session = await read(id, signal);
     if (!session.busy) return session;
-    await sleep(POLL, signal);
+    await sleep(pause, signal);
   }
 }
 

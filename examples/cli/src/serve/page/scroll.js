@@ -5,12 +5,13 @@ const NEAR = 60;
 export class Scroll {
   #area;
   #latest;
+  #followed = true;
 
   constructor(area, latest) {
     this.#area = area;
     this.#latest = latest;
     area.addEventListener("scroll", () => this.#show(), { passive: true });
-    new ResizeObserver(() => this.#show()).observe(area);
+    new ResizeObserver(() => this.#followed && this.toEnd()).observe(area);
     latest.addEventListener("click", () => this.toEnd(true));
   }
 
@@ -36,6 +37,7 @@ export class Scroll {
   }
 
   #show() {
-    this.#latest.hidden = this.atEnd;
+    this.#followed = this.atEnd;
+    this.#latest.hidden = this.#followed;
   }
 }
