@@ -63,11 +63,6 @@ export class Conversation extends EventTarget {
     return this.#running?.over;
   }
 
-  /** Whatever is on screen stays where the reader is, or follows if the reader is at the end. */
-  scrolling(change) {
-    this.#scroll.following(change);
-  }
-
   /** A change that a screen reader need not read aloud. */
   quietly(change) {
     this.#log.setAttribute("aria-live", "off");
@@ -80,12 +75,12 @@ export class Conversation extends EventTarget {
     const turn = this.turns.at(-1);
     if (!turn?.doubtful || this.answering) return;
     this.restoring = recover(this, turn)
-      .then((arrived) => arrived && this.scrolling(() => turn.view.finish(turn.reply, turn.stopReason)))
+      .then((arrived) => arrived && turn.view.finish(turn.reply, turn.stopReason))
       .catch(() => {});
   }
 
   found(turn, sentiment) {
-    if (sentiment && !turn.sentiment) this.scrolling(() => turn.view.mood(sentiment));
+    if (sentiment && !turn.sentiment) turn.view.mood(sentiment);
     turn.sentiment ??= sentiment;
     this.#changed();
   }
@@ -142,10 +137,11 @@ export class Conversation extends EventTarget {
       const arrived = turn.doubtful && (await recover(this, turn, signal));
       if (!arrived) await deliver(this, this.#server, turn, signal);
       turn.doubtful = turn.again = false;
-      this.scrolling(() => turn.view.finish(turn.reply, turn.stopReason));
+      turn.view.finish(turn.reply, turn.stopReason);
     } catch (failure) {
       if (turn.again && !turn.reply) Object.assign(turn, before);
-      this.scrolling(() => (signal.aborted ? this.#stopped(turn) : this.#failed(turn, failure)));
+      if (signal.aborted) this.#stopped(turn);
+      else this.#failed(turn, failure);
     }
   }
 
@@ -153,7 +149,7 @@ export class Conversation extends EventTarget {
     turn.doubtful = !turn.heard;
     // The server may take a moment to notice; the next message waits for that instead of being refused.
     if (turn.session && turn.session === this.session) this.restoring = settled(turn.session).catch(() => {});
-    if (!turn.heard && !turn.again) return turn.view.unsent("notSent");
+    if (!turn.heard && !turn.again) return turn.view.unsent("notSent", true);
     if (turn.heard) turn.stopReason = "cancelled";
     turn.view.finish(turn.reply, turn.stopReason);
   }
@@ -188,7 +184,7 @@ export class Conversation extends EventTarget {
     const texts = JSON.parse(tab.get("unsent") ?? "[]");
     return () => {
       const before = this.turns.at(-1)?.text;
-      for (const text of texts.filter((other) => other !== before)) this.add(text).view.unsent("notSent");
+      for (const text of texts.filter((other) => other !== before)) this.add(text).view.unsent("notSent", true);
     };
   }
 

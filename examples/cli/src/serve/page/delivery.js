@@ -23,7 +23,7 @@ async function attempt(conversation, turn, signal) {
     }
     if (name === "piece") {
       turn.reply += data.text;
-      conversation.scrolling(() => turn.view.piece(data.text));
+      turn.view.piece(data.text);
     }
     if (name === "done") {
       turn.reply = data.reply.text;

@@ -103,5 +103,5 @@ async function follow(conversation, server, turn, id) {
   const known = turnsOf(messages).findLast((other) => other.text === turn.text);
   if (known) take(turn, known);
   if (known?.sentiment) conversation.found(turn, known.sentiment);
-  conversation.scrolling(() => turn.view.finish(turn.reply, turn.stopReason));
+  turn.view.finish(turn.reply, turn.stopReason);
 }

@@ -5,39 +5,45 @@ const NEAR = 60;
 export class Scroll {
   #area;
   #latest;
-  #followed = true;
+  #follows = true;
+  #top = 0;
 
   constructor(area, latest) {
     this.#area = area;
     this.#latest = latest;
-    area.addEventListener("scroll", () => this.#show(), { passive: true });
-    new ResizeObserver(() => this.#followed && this.toEnd()).observe(area);
+    area.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    const sizes = new ResizeObserver(() => (this.#follows ? this.toEnd() : this.#show()));
+    for (const one of [area, area.firstElementChild]) sizes.observe(one);
     latest.addEventListener("click", () => this.toEnd(true));
   }
 
-  get atEnd() {
-    return this.#area.scrollHeight - this.#area.scrollTop - this.#area.clientHeight < NEAR;
-  }
-
-  following(change) {
-    const follow = this.atEnd;
-    change();
-    if (follow) this.toEnd();
-    else this.#show();
-  }
-
   toEnd(gently = false) {
-    this.#area.scrollTo({ top: this.#area.scrollHeight, behavior: gently ? "smooth" : "instant" });
+    this.#follows = true;
+    this.#area.scrollTo({ top: this.#area.scrollHeight, behavior: gently ? this.#pace : "instant" });
     this.#show();
   }
 
   to(element) {
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    element.scrollIntoView({ block: "center", behavior: calm ? "instant" : "smooth" });
+    element.scrollIntoView({ block: "center", behavior: this.#pace });
+  }
+
+  get #pace() {
+    return matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth";
+  }
+
+  get #atEnd() {
+    return this.#area.scrollHeight - this.#area.scrollTop - this.#area.clientHeight < NEAR;
+  }
+
+  /** Only going up lets go of the end; on the way down to it the page may grow. */
+  #scrolled() {
+    const up = this.#area.scrollTop < this.#top;
+    this.#top = this.#area.scrollTop;
+    if (up || this.#atEnd) this.#follows = this.#atEnd;
+    this.#show();
   }
 
   #show() {
-    this.#followed = this.atEnd;
-    this.#latest.hidden = this.#followed;
+    this.#latest.hidden = this.#follows || this.#atEnd;
   }
 }

@@ -75,7 +75,7 @@ export class Timeline {
     const text = turn.text.length > BEGINNING ? `${turn.text.slice(0, BEGINNING)}…` : turn.text;
     const words = sentence("point", { index: index + 1, label: sentence(mood.key), percent: mood.percent, text });
     const attributes = { class: "point", role: "button", tabindex: index === this.#current ? 0 : -1, "aria-label": words };
-    const field = draw("rect", { class: "field", x: x - step / 2, y: 0, width: step, height: HEIGHT });
+    const field = draw("rect", { class: "field", x: x - step / 2, y: 0, width: step, height: HEIGHT, rx: 10 });
     const point = draw("g", attributes, field, mark(mood, x, y));
     for (const event of ["pointerenter", "focus"]) point.addEventListener(event, () => this.#hint(words, x));
     for (const event of ["pointerleave", "blur"]) point.addEventListener(event, () => (this.#tip.hidden = true));

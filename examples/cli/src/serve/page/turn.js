@@ -67,9 +67,9 @@ export class TurnView {
     this.#rest.append(this.#actions(text));
   }
 
-  /** The message did not reach the model; it stays, with a button that sends it again. */
-  unsent(key) {
-    this.#end(say(make("p"), key), "sendAgain", this.#act.retry);
+  /** The message did not reach the model; it stays, with a button that sends it again. `calm`: the reader wanted it so. */
+  unsent(key, calm = false) {
+    this.#end(say(make("p"), key), "sendAgain", this.#act.retry, calm ? "fault calm" : "fault");
   }
 
   /** The server's own words about what failed, with its code for those who look it up. */
@@ -84,12 +84,12 @@ export class TurnView {
     getSelection().selectAllChildren(this.#said);
   }
 
-  #end(words, key, act) {
+  #end(words, key, act, look = "fault") {
     this.#waiting.replaceChildren();
     const button = make("button", { type: "button", class: "plain" }, icon("again"));
     button.append(say(make("span"), key));
     button.addEventListener("click", act);
-    this.#rest.append(make("div", { class: "fault" }, words, button));
+    this.#rest.append(make("div", { class: look }, words, button));
   }
 
   #fresh(text, attributes = {}) {
