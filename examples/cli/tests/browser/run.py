@@ -66,7 +66,7 @@ def main():
             screenshots(browser, args.url, args.screenshots)
         browser.close()
     print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return 0 if passed and not failed else 1
 
 
 if __name__ == "__main__":

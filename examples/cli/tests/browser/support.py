@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 GOOD = "终于把bug修完了，感觉整个人都轻松了！"
 BAD = "项目延期了，客户又要投诉，压力好大。"
 PHONE = {"width": 360, "height": 740}
-PATIENCE_MS = 10_000  # a real model on a slow machine
+PATIENCE_MS = 30_000  # a real model on a slow machine
 
 # Hands the events of an answer on one by one, so that there is time to stop even a reply of three words.
 SLOWLY = """
