@@ -54,7 +54,15 @@ impl Report {
         );
         line("machine", format!("{}, {} cores{memory}, {}", machine.cpu, machine.cores, machine.system));
         line("threads", format!("{}, {}", info.threads, info.kernels));
-        line("qaio", format!("{VERSION}, {}, each figure the median of {}", self.date, self.repeat));
+        line(
+            "qaio",
+            format!(
+                "{VERSION}, {}, each figure the median of {}{}",
+                self.date,
+                if self.quick { "up to " } else { "" },
+                self.repeat
+            ),
+        );
         let mut group = "";
         for figure in &self.figures {
             if figure.group != group {
