@@ -18,7 +18,7 @@ use qaio::{LoadOptions, Precision, ReplyOptions, Result};
 use serde_json::{Number, Value};
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "\
+pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    it failed; one line on standard error says why, and what to do

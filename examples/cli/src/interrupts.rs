@@ -32,7 +32,7 @@ impl Interrupts {
             let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
             match phase {
                 Phase::Working if !token.is_cancelled() => token.cancel(),
-                Phase::EndedAt(when) if !token.is_cancelled() && when.elapsed() < TOO_LATE => {}
+                phase if is_too_late(phase, &token) => {}
                 _ => {
                     note::end_line();
                     exit(130);
@@ -51,7 +51,16 @@ impl Interrupts {
         result
     }
 
+    /// Whether a Ctrl-C of now, come as a key and not as a signal, was meant for work that has just ended by itself.
+    pub fn is_too_late(&self) -> bool {
+        is_too_late(*self.phase.lock().unwrap_or_else(PoisonError::into_inner), &self.token)
+    }
+
     fn enter(&self, phase: Phase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
+}
+
+fn is_too_late(phase: Phase, token: &CancelToken) -> bool {
+    matches!(phase, Phase::EndedAt(when) if !token.is_cancelled() && when.elapsed() < TOO_LATE)
 }

@@ -1,10 +1,17 @@
 //! `qaio chat`: a conversation, on a terminal or line by line.
 
+mod command;
+mod editor;
+mod history;
+mod save;
+
 use crate::args::{Args, ReplyArgs};
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
 use crate::speaker::{self, Speaker};
 use crate::{load, note, turn};
+use command::{HELP, Line, parse};
+use editor::{Input, LineEditor};
 use qaio::{ReplyOptions, Session, SessionOptions, StopReason};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal, stderr, stdin};
@@ -16,21 +23,24 @@ Examples:
   qaio chat --json < messages.txt > answers.jsonl
 
 Commands:
-  /reset  forget the conversation
-  /help   this list
-  /exit   leave; so does Ctrl-D
+  /reset      forget the conversation
+  /save FILE  write the conversation to a new file, as JSON
+  /help       the list of commands
+  /exit       leave; so does Ctrl-D
 
-  Ctrl-C stops the reply that is coming and keeps the conversation; at the prompt it leaves.
+Keys on a terminal:
+  Up, Down    earlier messages; they are kept in $XDG_STATE_HOME/qaio/history, or else in
+              ~/.local/state/qaio/history
+  Ctrl-R      search them
+  Tab         complete a command
+  Alt-Enter   a new line in the message; pasted text keeps its own
+  Ctrl-C      stop the reply that is coming, and keep the conversation; at the prompt: clear the
+              line, and leave if there is none
+
   A conversation that no longer fits into the model's context forgets its oldest messages.
 
 Without a terminal, each line of standard input is a message and there is no prompt. With --json each message gets one
 line of standard output: {\"sentiment\": {…}, \"reply\": {…}}, or {\"error\": \"…\"} (then the exit code is 1 in the end).";
-
-const HELP: &str = "\
-/reset  forget the conversation
-/help   this list
-/exit   leave; so does Ctrl-D
-Ctrl-C  stop the reply that is coming; at the prompt: leave";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -38,6 +48,10 @@ pub struct ChatArgs {
     /// The assistant's instructions in place of the built-in ones
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
+
+    /// Neither read nor keep the history of messages
+    #[arg(long)]
+    pub no_history: bool,
 
     #[command(flatten)]
     pub reply: ReplyArgs,
@@ -48,7 +62,8 @@ pub fn run(args: &Args, chat: &ChatArgs, interrupts: &Interrupts) -> Result<(), 
     let model = load::model(&args.model, interrupts)?;
     let session = Session::new(model, &SessionOptions { system: chat.system.clone() })?;
     let interactive = stdin().is_terminal() && stderr().is_terminal();
-    Chat { session, options, interrupts, json: args.json, interactive }.run()
+    let editor = if interactive { LineEditor::new(!chat.no_history) } else { None };
+    Chat { session, options, interrupts, json: args.json, interactive, editor }.run()
 }
 
 struct Chat<'a> {
@@ -57,16 +72,8 @@ struct Chat<'a> {
     interrupts: &'a Interrupts,
     json: bool,
     interactive: bool,
-}
-
-/// What a line asks for.
-enum Line<'a> {
-    Nothing,
-    Help,
-    Reset,
-    Exit,
-    Unknown(&'a str),
-    Message(&'a str),
+    /// None without a terminal, and on one that is too simple.
+    editor: Option<LineEditor>,
 }
 
 impl Chat<'_> {
@@ -87,9 +94,13 @@ impl Chat<'_> {
                     note::hint("(The conversation is forgotten.)");
                     Ok(false)
                 }
+                Line::Save(name) => save::save(&self.session, name).map(|path| {
+                    note::hint(&format!("(Saved as {}.)", path.display()));
+                    false
+                }),
                 Line::Exit => Ok(true),
                 Line::Unknown(name) => Err(Failure::Message(format!(
-                    "{name} is no command; use /reset, /help or /exit, or say it in words"
+                    "{name} is no command; use /reset, /save, /help or /exit, or say it in words"
                 ))),
                 Line::Message(text) => self.say(text).map(|()| false),
             });
@@ -107,8 +118,22 @@ impl Chat<'_> {
         if all_went_well || self.interactive { Ok(()) } else { Err(Failure::Reported) }
     }
 
-    /// The next line, newline included; none at the end.
-    fn read_line(&self) -> Result<Option<Vec<u8>>, Failure> {
+    /// The next line; none at the end.
+    fn read_line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(editor) = &mut self.editor else { return self.read_plain_line() };
+        loop {
+            match editor.read()? {
+                Input::Line(line) => return Ok(Some(line.into_bytes())),
+                Input::End => return Ok(None),
+                // Meant for a reply that ended just before. Before the first there was only the loading.
+                Input::Interrupted if !self.session.history().is_empty() && self.interrupts.is_too_late() => {}
+                Input::Interrupted => return Err(Failure::Interrupted),
+            }
+        }
+    }
+
+    /// The next line of standard input as it is, newline included.
+    fn read_plain_line(&self) -> Result<Option<Vec<u8>>, Failure> {
         if self.interactive {
             note::prompt();
         }
@@ -156,18 +181,5 @@ impl Chat<'_> {
             speaker::write(&format!("{error}\n")).map_err(Failure::Output)?;
         }
         Ok(())
-    }
-}
-
-fn parse(line: &str) -> Line<'_> {
-    match line.trim() {
-        "" => Line::Nothing,
-        "/help" => Line::Help,
-        "/reset" => Line::Reset,
-        "/exit" => Line::Exit,
-        word if word.strip_prefix('/').is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphabetic())) => {
-            Line::Unknown(word)
-        }
-        _ => Line::Message(line),
     }
 }
