@@ -25,9 +25,11 @@ pub fn notes(own: &QuantizeArgs, source: &Source, plan: &[Planned]) {
             "{count} of {matrices} matrices are {instead} instead of {wanted}: their rows are no multiple of {block}"
         ));
     }
-    let twice =
-        plan.iter().filter(|planned| is_quantized(planned.tensor.dtype) && planned.dtype != planned.tensor.dtype);
-    let twice = twice.count();
+    let is_rounded_again = |planned: &&Planned| {
+        let (from, to) = (planned.tensor.dtype, planned.dtype);
+        is_quantized(from) && is_quantized(to) && from != to
+    };
+    let twice = plan.iter().filter(is_rounded_again).count();
     if twice > 0 {
         say(&format!(
             "{twice} of {matrices} matrices are rounded a second time; from the model in f32, f16 or bf16 they would be \
@@ -36,7 +38,9 @@ pub fn notes(own: &QuantizeArgs, source: &Source, plan: &[Planned]) {
     }
     if let [first, ..] = &source.left_out[..] {
         let (count, input) = (source.left_out.len(), own.input.display());
-        say(&format!("{count} tensors of {input} are no part of the architecture and left out: {first} and so on"));
+        say(&format!(
+            "{count} tensors in {input} are not part of the architecture and are left out; the first is {first}"
+        ));
     }
 }
 
