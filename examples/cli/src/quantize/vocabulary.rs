@@ -69,7 +69,7 @@ struct Added {
 pub fn read(json: &[u8], rows: usize) -> Result<Vocabulary, String> {
     let file: TokenizerJson =
         serde_json::from_slice(json).map_err(|error| format!("not a usable BPE tokenizer; fetch it again: {error}"))?;
-    if !file.pre_tokenizer.as_ref().is_some_and(|value| splits(value) == [QWEN2_SPLIT]) {
+    if file.pre_tokenizer.as_ref().is_none_or(|value| splits(value) != [QWEN2_SPLIT]) {
         return Err("its pre_tokenizer is not Qwen's, and GGUF has no place for another; use the tokenizer.json that \
                     the model was published with"
             .to_owned());
