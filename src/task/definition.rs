@@ -4,11 +4,11 @@ use crate::error::{Error, ErrorKind, Result, fail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The task files that come with the library.
-const SHIPPED: [(&str, &str); 3] = [
-    ("sentiment", include_str!("../../tasks/sentiment.json")),
-    ("intent", include_str!("../../tasks/intent.json")),
-    ("language", include_str!("../../tasks/language.json")),
+/// The files of [`TaskDefinition::SHIPPED`].
+const FILES: [&str; 3] = [
+    include_str!("../../tasks/sentiment.json"),
+    include_str!("../../tasks/intent.json"),
+    include_str!("../../tasks/language.json"),
 ];
 
 /// Where the text goes in a template.
@@ -145,15 +145,18 @@ impl TaskDefinition {
         Ok(parsed)
     }
 
-    /// A task that comes with the library: `sentiment`, `intent` or `language`.
+    /// The names of the tasks that come with the library.
+    pub const SHIPPED: [&str; 3] = ["sentiment", "intent", "language"];
+
+    /// A task that comes with the library.
     ///
     /// # Errors
     /// `NotFound` with the names that there are.
     pub fn shipped(name: &str) -> Result<Self> {
-        match SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
+        match Self::SHIPPED.iter().zip(FILES).find(|(shipped, _)| **shipped == name) {
             Some((_, json)) => Self::from_json(json),
             None => {
-                let names = SHIPPED.map(|(name, _)| name).join(", ");
+                let names = Self::SHIPPED.join(", ");
                 fail!(NotFound, "no task \"{name}\" comes with the library; there are {names}, and your own as JSON")
             }
         }

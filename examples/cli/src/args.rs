@@ -27,11 +27,12 @@ Exit codes:
 
 const EXAMPLES: &str = "\
 Examples:
+  qaio serve --open
   qaio turn \"终于把bug修完了，感觉整个人都轻松了！\"
   qaio turn --json \"I passed my exam!\" | jq -r .sentiment.label
-  qaio turn - < letter.txt
-  qaio chat
-  qaio chat --model ~/models/Qwen3-0.6B --precision q4
+  qaio classify reviews.csv --column text --out labelled.csv
+  qaio pull Qwen/Qwen2.5-0.5B-Instruct
+  qaio chat --model Qwen/Qwen2.5-0.5B-Instruct
   qaio info --model qwen2.5-0.5b-instruct-q8_0.gguf";
 
 /// Sentiment and a kind reply, from one small Qwen chat model on this machine.
@@ -85,8 +86,9 @@ pub enum Command {
 #[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A Qwen chat model: a directory from Hugging Face or a GGUF file [default: the built-in demonstration model]
-    #[arg(long, global = true, value_name = "PATH")]
+    /// A Qwen chat model: a directory from Hugging Face, a GGUF file, or OWNER/NAME as it was pulled [default: the built-in
+    /// demonstration model]
+    #[arg(long, global = true, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
     /// Number format of the weights in memory [default: auto]

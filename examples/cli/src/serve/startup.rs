@@ -8,11 +8,10 @@ use super::store::Store;
 use super::{ServeArgs, listen, router};
 use crate::args::Args;
 use crate::failure::Failure;
-use crate::{home, load, note, speaker};
+use crate::{home, load, note, speaker, task};
 use qaio::{CancelToken, Task, TaskDefinition};
 use serde_json::json;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -25,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(30);
 /// Serves until `cancel` is set or the process is told to end.
 pub async fn serve(args: &Args, own: &ServeArgs, guard: Guard, cancel: CancelToken) -> Result<(), Failure> {
     log();
-    let definitions = own.task.iter().map(|path| definition(path)).collect::<Result<Vec<_>, _>>()?;
+    let definitions = own.task.iter().map(|path| task::from_file(path)).collect::<Result<Vec<_>, _>>()?;
     let sessions = Sessions::new(store(own)?);
     let queue = Queue::new(usize::from(own.load.parallel), usize::from(own.load.queue));
     let app = App::new(guard, queue, sessions, Duration::from_secs(own.load.timeout));
@@ -36,10 +35,10 @@ pub async fn serve(args: &Args, own: &ServeArgs, guard: Guard, cancel: CancelTok
     let (closing, model, demonstration) = (cancel.clone(), args.model.clone(), args.model.model.is_none());
     let mut loading = tokio::task::spawn_blocking(move || {
         let model = load::cancellable(&model, cancel.clone())?;
-        let shipped = ["sentiment", "intent", "language"].map(TaskDefinition::shipped);
+        let shipped = TaskDefinition::SHIPPED.map(TaskDefinition::shipped);
         let tasks = shipped.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().chain(definitions);
-        let task = |definition| Task::new(&model, definition, Some(cancel.clone())).map(Arc::new);
-        let tasks = tasks.map(task).collect::<Result<_, _>>()?;
+        let on_model = |definition| Task::new(&model, definition, Some(cancel.clone())).map(Arc::new);
+        let tasks = tasks.map(on_model).collect::<Result<_, _>>()?;
         Ok::<_, Failure>(Loaded { model, tasks, demonstration })
     });
     let served = tokio::spawn(listen::serve(listener, router::router(app.clone()), stopped(closing)));
@@ -128,14 +127,6 @@ fn store(own: &ServeArgs) -> Result<Option<Store>, Failure> {
         let folder = folder.display();
         Failure::Message(format!("{folder}: {error}; make it writable, set QAIO_HOME, or serve with --forget"))
     })
-}
-
-fn definition(path: &Path) -> Result<TaskDefinition, Failure> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::Message(format!("{name}: {error}; --task takes a task file, such as `qaio task show intent` prints"))
-    })?;
-    TaskDefinition::from_json(&text).map_err(|error| Failure::Library(error.at(name)))
 }
 
 fn not_bound(address: SocketAddr, error: &std::io::Error) -> Failure {
