@@ -38,7 +38,7 @@ Types of the tensors:
   Norms and biases are f32. A matrix has the type of --to, except that with q4_0 and q4_k the output matrix (the
   embedding, where the two are one) is q6_k, and with q4_k also the value and down projections of half of the layers, as
   llama.cpp has it in its Q4_0 and Q4_K_M.
-  q4_k and q6_k need rows of a multiple of 256, the others of 32. Where a row is none: q5_0 in place of q4_k, q8_0 in
+  q4_k and q6_k need rows of a multiple of 256, the others of 32. Where they are not: q5_0 in place of q4_k, q8_0 in
   place of q6_k, f16 in place of the others; standard error says how often.
 
 Standard output:
