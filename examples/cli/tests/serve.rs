@@ -413,8 +413,7 @@ fn one_too_many_waits_and_one_more_comes_back_later() {
     let home = home();
     let server = Server::start(home.path(), &["--parallel", "1", "--queue", "1"]);
     let running = server.occupy();
-    let waiting =
-        server.send("POST", "/api/turn", &[], json!({"text": GOOD, "stream": true}).to_string().as_bytes());
+    let waiting = server.send("POST", "/api/turn", &[], json!({"text": GOOD, "stream": true}).to_string().as_bytes());
     within(Duration::from_secs(5), || server.get("/api/info").json()["waiting"] == 1);
     let refused = server.post("/api/turn", &json!({"text": GOOD}));
     refused.problem(429, "QUEUE_FULL");
