@@ -32,18 +32,20 @@ pub(super) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32]
         let packed = tile.rows().map(|row| &weights[row * row_bytes..][..row_bytes]);
         #[cfg(target_arch = "x86_64")]
         if dtype == GgmlDType::Q8_0 && super::has_avx2() {
+            let mut row_scales = vec![[0.0; 4]; columns / BLOCK];
             let vectors = x.quants.chunks_exact(columns).zip(x.scales.chunks_exact(columns / BLOCK));
             let mut vectors = vectors.enumerate();
-            while let Some((token, first)) = vectors.next() {
-                // SAFETY: the processor has AVX2, FMA and F16C, as just asked.
-                #[allow(unsafe_code)]
-                unsafe {
+            // SAFETY: the processor has AVX2, FMA and F16C, as just asked.
+            #[allow(unsafe_code)]
+            unsafe {
+                avx2::scales_of_4(packed, &mut row_scales);
+                while let Some((token, first)) = vectors.next() {
                     if let Some((_, second)) = vectors.next() {
-                        let [sums, next] = avx2::dot_4_in_place(packed, [first, second]);
+                        let [sums, next] = avx2::dot_4_in_place(packed, &row_scales, [first, second]);
                         tile.put(token, sums);
                         tile.put(token + 1, next);
                     } else {
-                        let [sums] = avx2::dot_4_in_place(packed, [first]);
+                        let [sums] = avx2::dot_4_in_place(packed, &row_scales, [first]);
                         tile.put(token, sums);
                     }
                 }
@@ -152,6 +154,9 @@ mod avx2 {
     use super::{BLOCK, Bytes};
     use std::arch::x86_64::*;
 
+    /// Bytes of a Q8_0 block: an f16 scale, then 32 signed bytes.
+    const Q8_0: usize = 2 + BLOCK;
+
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn dot_4(tile: &Bytes, quants: &[i8], scales: &[f32]) -> [f32; 4] {
         let (columns, blocks) = (quants.len(), scales.len());
@@ -167,30 +172,48 @@ mod avx2 {
         add_up_all(sums)
     }
 
-    /// As [`dot_4`] for each of `T` vectors, with rows of Q8_0 blocks: an f16 scale, then 32 signed bytes. For two vectors
-    /// all sums stay in registers.
-    #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn dot_4_in_place<const T: usize>(rows: [&[u8]; 4], vectors: [(&[i8], &[f32]); T]) -> [[f32; 4]; T] {
-        const SIZE: usize = 2 + BLOCK;
-        let blocks = vectors[0].1.len();
-        let rows = rows.map(|row| &row[..blocks * SIZE]);
+    /// The f16 scales of four rows of Q8_0 blocks as f32, block by block.
+    #[target_feature(enable = "avx2,f16c")]
+    pub(super) fn scales_of_4(rows: [&[u8]; 4], scales: &mut [[f32; 4]]) {
+        let rows = rows.map(|row| row.as_chunks::<Q8_0>().0);
+        for (block, scales) in scales.iter_mut().enumerate() {
+            let half = |row: usize| i16::from_le_bytes([rows[row][block][0], rows[row][block][1]]);
+            let halves = _mm_set_epi16(0, 0, 0, 0, half(3), half(2), half(1), half(0));
+            // SAFETY: `scales` has room for the four floats of the register.
+            #[allow(unsafe_code)]
+            unsafe {
+                _mm_storeu_ps(scales.as_mut_ptr(), _mm_cvtph_ps(halves));
+            }
+        }
+    }
+
+    /// As [`dot_4`] for each of `T` vectors, with rows of Q8_0 blocks whose scales are `row_scales`. For two vectors all sums
+    /// stay in registers.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn dot_4_in_place<const T: usize>(
+        rows: [&[u8]; 4],
+        row_scales: &[[f32; 4]],
+        vectors: [(&[i8], &[f32]); T],
+    ) -> [[f32; 4]; T] {
+        let blocks = row_scales.len();
+        assert!(rows.iter().all(|row| row.len() == blocks * Q8_0));
+        assert!(vectors.iter().all(|(quants, scales)| quants.len() == blocks * BLOCK && scales.len() == blocks));
         let mut sums = [[_mm256_setzero_ps(); 4]; T];
-        for block in 0..blocks {
-            let at = block * SIZE;
-            let half = |row: usize| i16::from_le_bytes([rows[row][at], rows[row][at + 1]]);
-            let row_scales = _mm_cvtph_ps(_mm_set_epi16(0, 0, 0, 0, half(3), half(2), half(1), half(0)));
-            let mut products = [[0f32; 4]; T];
+        for (block, row_scales) in row_scales.iter().enumerate() {
             let mut x = [_mm256_setzero_si256(); T];
-            for ((products, x), (quants, scales)) in products.iter_mut().zip(&mut x).zip(vectors) {
-                *x = load(quants, block * BLOCK);
-                // SAFETY: `products` has room for the four floats of the register.
+            let mut products = [[0f32; 4]; T];
+            for ((x, products), (quants, scales)) in x.iter_mut().zip(&mut products).zip(vectors) {
+                // SAFETY: as asserted, `quants` has 32 bytes for each block.
                 #[allow(unsafe_code)]
                 unsafe {
-                    _mm_storeu_ps(products.as_mut_ptr(), _mm_mul_ps(row_scales, _mm_set1_ps(scales[block])));
+                    *x = _mm256_loadu_si256(quants.as_ptr().add(block * BLOCK).cast());
                 }
+                *products = row_scales.map(|row_scale| row_scale * scales[block]);
             }
             for (i, row) in rows.iter().enumerate() {
-                let w = load(bytemuck::cast_slice(row), at + 2);
+                // SAFETY: as asserted, `row` has a scale of 2 bytes and 32 bytes more for each block.
+                #[allow(unsafe_code)]
+                let w = unsafe { _mm256_loadu_si256(row.as_ptr().add(block * Q8_0 + 2).cast()) };
                 for ((sums, products), x) in sums.iter_mut().zip(&products).zip(x) {
                     sums[i] = add_block(w, x, products[i], sums[i]);
                 }
