@@ -18,8 +18,8 @@ fn prompt(caller: usize) -> Vec<u32> {
 }
 
 fn reply(engine: &Engine, caller: usize, interrupt: &Interrupt) -> qaio::Result<Generated> {
-    let sampling =
-        Sampling { temperature: if caller % 2 == 0 { 0.0 } else { 1.0 }, seed: caller as u64, ..engine.sampling() };
+    let temperature = [0.0, 1.0][caller % 2];
+    let sampling = Sampling { temperature, seed: caller as u64, ..engine.sampling() };
     let prompt = prompt(caller);
     let request = Request { prompt: &prompt, sampling, max_tokens: 24, stop: &[] };
     engine.generate(&mut engine.new_kv(), &request, interrupt, &mut |_| ControlFlow::Continue(()))

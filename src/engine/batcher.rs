@@ -209,12 +209,10 @@ mod tests {
         Ok(steps.iter().map(computed).collect())
     }
 
+    type ForAll<'a> = dyn Fn(&mut [Step], &Interrupt) -> Result<Vec<Computed>> + Sync + 'a;
+
     /// Holds the first pass back until `others` more steps wait, then runs all of them together.
-    fn together(
-        batcher: &Batcher,
-        others: u32,
-        compute: &(dyn Fn(&mut [Step], &Interrupt) -> Result<Vec<Computed>> + Sync),
-    ) -> Vec<Result<f32>> {
+    fn together(batcher: &Batcher, others: u32, compute: &ForAll) -> Vec<Result<f32>> {
         let begun = Barrier::new(2);
         std::thread::scope(|scope| {
             let first = scope.spawn(|| {

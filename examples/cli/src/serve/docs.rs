@@ -2,8 +2,9 @@
 
 use super::problem::Problem;
 use axum::Router;
-use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 #[derive(OpenApi)]
@@ -15,6 +16,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem)),
+    modifiers(&Key),
+    security((), ("key" = [])),
     tags(
         (name = "chat", description = "A message, its sentiment, and the reply"),
         (name = "sessions", description = "Conversations"),
@@ -24,6 +27,16 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
     )
 )]
 pub struct Api;
+
+/// The key of `--api-key`, where the server has one.
+struct Key;
+
+impl Modify for Key {
+    fn modify(&self, document: &mut Document) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("key", scheme);
+    }
+}
 
 /// The pages that show `document`.
 pub fn pages<S: Clone + Send + Sync + 'static>(document: Document) -> Router<S> {

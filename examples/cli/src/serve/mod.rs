@@ -123,9 +123,8 @@ pub struct LoadArgs {
 pub fn run(args: &Args, own: &ServeArgs, interrupts: &Interrupts) -> Result<(), Failure> {
     let guard = Guard::new(own.host, &own.access)?;
     if !own.host.is_loopback() && own.access.no_api_key {
-        note::error(
-            "--no-api-key: everyone who can reach this port can use the model and read no one's secrets but their own session's",
-        );
+        let address = address(own);
+        note::error(&format!("warning: --no-api-key: everyone who reaches {address} may use the model"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
