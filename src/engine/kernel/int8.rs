@@ -48,7 +48,7 @@ pub(super) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32]
                         tile.put(token, sums);
                         tile.put(token + 1, next);
                     } else {
-                        let [sums] = avx2::dot_4_in_place::<1, false>(packed, &row_scales, [first]);
+                        let [sums] = avx2::dot_4_in_place::<1, true>(packed, &row_scales, [first]);
                         tile.put(token, sums);
                     }
                 }
