@@ -48,5 +48,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use task::{
     Batch, Calibration, Classification, ClassifyOptions, Evaluation, Example, Exchange, Label, LabelEvaluation,
     LoadOptions, Model, OnPiece, OnProgress, Polarity, Reply, ReplyOptions, Sentiment, Session, SessionOptions, Task,
-    TaskDefinition, Turn, Usage,
+    TaskDefinition, Turn, Usage, check_text,
 };

@@ -1,5 +1,6 @@
 //! The tasks: sentiment, reply, turn and session, on the built-in model.
 
+use qaio::engine::{Message, Role};
 use qaio::{
     CancelToken, ClassifyOptions, ErrorKind, LoadOptions, Model, Polarity, ReplyOptions, Session, SessionOptions,
     StopReason, Turn,
@@ -205,6 +206,56 @@ fn a_session_goes_on_after_a_call_that_failed() {
     let mut other = Session::new(model(), &SessionOptions::default()).unwrap();
     assert_eq!(say(&mut other, "今天很累").reply.text, first.reply.text);
     assert_eq!(say(&mut other, "再说一句").reply.text, say(&mut session, "再说一句").reply.text);
+}
+
+#[test]
+fn a_session_is_restored_and_its_last_message_answered_anew() {
+    let mut session = Session::new(model(), &SessionOptions::default()).unwrap();
+    for text in ["今天真好！", "I lost my keys."] {
+        say(&mut session, text);
+    }
+    let kept: Vec<_> = session.history().to_vec();
+    let mut restored = Session::restore(model(), &SessionOptions::default(), kept.clone()).unwrap();
+    assert_eq!(restored.history_json(), session.history_json());
+    let again = restored.answer_again(&short(), None, &mut |_| GO_ON, &mut |_| GO_ON).unwrap();
+    assert_eq!(again.reply.text, kept[1].turn.reply.text, "the same options give the same reply");
+    assert_eq!(say(&mut restored, "谢谢").reply.text, say(&mut session, "谢谢").reply.text);
+
+    let cancelled = CancelToken::new();
+    cancelled.cancel();
+    let before = restored.history_json();
+    let failed = restored.answer_again(&short(), Some(cancelled), &mut |_| GO_ON, &mut |_| GO_ON);
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(restored.history_json(), before);
+    restored.reset();
+    let nothing = restored.answer_again(&short(), None, &mut |_| GO_ON, &mut |_| GO_ON);
+    assert_eq!(nothing.unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_conversation_that_the_caller_keeps_is_completed() {
+    let model = model();
+    let complete =
+        |messages: &[Message], options: &ReplyOptions| model.complete(messages, options, None, &mut |_| GO_ON);
+    let user = |text: &str| Message::new(Role::User, text);
+    let said = complete(&[user("今天真好！")], &short()).unwrap();
+    let reply = model.reply("今天真好！", None, &short(), None, &mut |_| GO_ON).unwrap();
+    assert_eq!(said.text, reply.text, "without instructions it is the assistant's role that answers");
+
+    let mut long = vec![Message::new(Role::System, "Be brief.")];
+    for _ in 0..400 {
+        long.extend([user("What a day, what a day!"), Message::new(Role::Assistant, "Indeed.")]);
+    }
+    let question = user("And now?");
+    long.push(question.clone());
+    assert_eq!(complete(&long, &short()).unwrap_err().kind(), ErrorKind::ContextOverflow);
+    let truncated = ReplyOptions { truncate: true, ..short() };
+    let usage = complete(&long, &truncated).unwrap().usage;
+    assert!(usage.prompt_tokens > model.engine().context() / 2, "no more than the oldest is forgotten: {usage:?}");
+    for wrong in [&long[..long.len() - 1], &[]] {
+        assert_eq!(complete(wrong, &short()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+    assert_eq!(complete(&[user(" ")], &short()).unwrap_err().kind(), ErrorKind::EmptyText);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Tokens of a step that shares a pass; a longer one keeps the multipliers busy by itself.
-pub(super) const MOST: usize = 64;
+const MOST: usize = 64;
 /// Tokens of a pass.
 const PASS: usize = 256;
 /// The part of the time of the last pass that a leader waits for decoding callers who are still picking their token.
@@ -74,8 +74,11 @@ impl Batcher {
         Decoding(self)
     }
 
-    /// Runs `step`, together with what else is waiting. Must not be called on one of the threads that compute.
+    /// Runs `step`, together with what else is waiting if it is short. Must not be called on one of the threads that compute.
     pub(super) fn run(&self, step: Step, compute: &Compute) -> Outcome {
+        if step.tokens.len() > MOST {
+            return alone(step, compute);
+        }
         let mut state = self.lock();
         let ticket = state.next;
         state.next += 1;
@@ -164,24 +167,32 @@ fn run_pass(pass: Vec<(u64, Step)>, compute: &Compute) -> Vec<(u64, Outcome)> {
     if steps.is_empty() {
         return outcomes;
     }
+    if let [_] = steps[..] {
+        let only = tickets.into_iter().zip(steps).map(|(ticket, step)| (ticket, alone(step, compute)));
+        outcomes.extend(only);
+        return outcomes;
+    }
     let interrupt = Interrupt::any(steps.iter().map(|step| &step.interrupt));
     let computed = compute(&mut steps, &interrupt);
-    let mut numbered = tickets.into_iter().zip(steps);
+    let numbered = tickets.into_iter().zip(steps);
     match computed {
         Ok(computed) => outcomes.extend(
             numbered
                 .zip(computed)
                 .map(|((ticket, step), computed)| (ticket, Outcome { kv: Some(step.kv), result: Ok(computed) })),
         ),
-        Err(error) if numbered.len() == 1 => {
-            let alone =
-                numbered.next().map(|(ticket, step)| (ticket, Outcome { kv: Some(step.kv), result: Err(error) }));
-            outcomes.extend(alone);
-        }
         Err(error) if error.is_interrupt() => outcomes.extend(run_pass(numbered.collect(), compute)),
         Err(_) => outcomes.extend(numbered.flat_map(|step| run_pass(vec![step], compute))),
     }
     outcomes
+}
+
+/// A pass of one step.
+fn alone(mut step: Step, compute: &Compute) -> Outcome {
+    let interrupt = step.interrupt.clone();
+    let computed = compute(std::slice::from_mut(&mut step), &interrupt);
+    let result = computed.map(|mut computed| computed.pop().expect("one for each step"));
+    Outcome { kv: Some(step.kv), result }
 }
 
 impl Outcome {

@@ -169,8 +169,11 @@ impl Checkpoint {
     }
 }
 
-/// The names of the weight files in `directory`.
-fn safetensors_files(directory: &Path) -> Result<BTreeSet<String>> {
+/// The names of the weight files in `directory`: the one, or those of the index.
+///
+/// # Errors
+/// `ModelIncomplete` without either; `ModelCorrupt` when the index is none, or names what is not beside it.
+pub fn safetensors_files(directory: &Path) -> Result<BTreeSet<String>> {
     const SINGLE: &str = "model.safetensors";
     const INDEX: &str = "model.safetensors.index.json";
     if directory.join(SINGLE).exists() {

@@ -25,6 +25,7 @@ mod tokenizer;
 mod utf8;
 
 pub(crate) use bytes::io_error;
+pub use checkpoint::safetensors_files;
 pub use config::{Config, Family};
 pub use generate::{Generated, Request, StopReason};
 pub use generation_config::GenerationConfig;
@@ -33,7 +34,7 @@ pub use kv::Kv;
 pub use markup::{Markup, Message, Role};
 pub use precision::Precision;
 pub use sampler::{Sampler, Sampling};
-pub use source::Source;
+pub use source::{Source, chat_template};
 pub use tokenizer::Tokenizer;
 pub use utf8::Utf8Stream;
 
@@ -157,14 +158,14 @@ impl Engine {
         let cached = kv.common_prefix(prompt).min(last);
         kv.truncate(cached);
         let mut own = &prompt[cached..];
-        // What is too long to share a pass goes first, and keeps the multipliers busy by itself.
-        while own.len() > batcher::MOST {
-            let (chunk, rest) = own.split_at(CHUNK.min(own.len() - 1));
+        while own.len() > CHUNK {
+            let (chunk, rest) = own.split_at(CHUNK);
             self.pool.install(|| self.qwen.forward(&mut [Sequence { tokens: chunk, kv }], interrupt))?;
             own = rest;
         }
         let step = Step { kv: kv.take(), tokens: own.to_vec(), logits, interrupt: interrupt.clone() };
-        let Outcome { kv: back, result } = self.batcher.run(step, &|steps, interrupt| self.compute(steps, interrupt));
+        let compute = |steps: &mut [Step], interrupt: &Interrupt| self.compute(steps, interrupt);
+        let Outcome { kv: back, result } = self.batcher.run(step, &compute);
         if let Some(back) = back {
             *kv = back;
         }

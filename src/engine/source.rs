@@ -127,7 +127,7 @@ fn check_vocabulary(tokenizer: &Tokenizer, config: &Config) -> Result<()> {
 }
 
 /// The template among the settings of `tokenizer_config.json`: text, or a list of named ones.
-fn chat_template(settings: &Value) -> Option<String> {
+pub fn chat_template(settings: &Value) -> Option<String> {
     match settings.get("chat_template")? {
         Value::String(template) => Some(template.clone()),
         Value::Array(named) => {

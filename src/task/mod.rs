@@ -25,6 +25,7 @@ pub use options::{ClassifyOptions, LoadOptions, ReplyOptions, SessionOptions};
 pub use reply::{OnPiece, Reply, Turn};
 pub use sentiment::{Polarity, Sentiment};
 pub use session::{Exchange, Session};
+pub use text::check as check_text;
 
 use crate::engine::Prefill;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use super::{Model, Polarity, ReplyOptions, Sentiment, Usage, classifier, prompt, text};
 use crate::engine::{CancelToken, Engine, Interrupt, Kv, Message, Request, Role, StopReason};
-use crate::error::{ErrorKind, Result, fail};
+use crate::error::{Result, fail};
 use once_cell::sync::OnceCell;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -106,25 +106,18 @@ impl Model {
         text::check(&last.content)?;
         let interrupt = options.interrupt(cancel);
         let instructions = before.iter().take_while(|message| message.role == Role::System).count();
-        let (instructions, mut kept) = before.split_at(instructions);
+        let (instructions, before) = before.split_at(instructions);
         let role = [Message::new(Role::System, prompt::ASSISTANT)];
         let (instructions, mood) = match instructions {
             [] => (&role[..], self.sentiment_until(&last.content, &options.for_sentiment(), &interrupt)?.mood()),
             own => (own, None),
         };
-        let prompt = loop {
-            let render = |text: &str| {
-                let last = [Message::new(Role::User, prompt::with_mood(text, mood))];
-                instructions.iter().chain(kept).chain(&last).cloned().collect::<Vec<_>>()
-            };
-            let truncate = options.truncate && kept.is_empty();
-            match text::prompt(&self.engine, &last.content, truncate, self.room(options), &render) {
-                Err(error) if error.kind() == ErrorKind::ContextOverflow && options.truncate && !kept.is_empty() => {
-                    kept = &kept[1..];
-                }
-                prompt => break prompt?,
-            }
+        let render = |kept: &[Message], text: &str| {
+            let last = [Message::new(Role::User, prompt::with_mood(text, mood))];
+            instructions.iter().chain(kept).chain(&last).cloned().collect()
         };
+        let room = self.room(options);
+        let prompt = text::prompt_after(&self.engine, before, &last.content, options.truncate, room, &render)?;
         let mut kv = self.assistant.kv(&self.engine, &interrupt)?;
         self.answer(&mut kv, &prompt, options, &interrupt, on_piece)
     }

@@ -5,7 +5,7 @@
 
 use super::{Model, OnPiece, ReplyOptions, Sentiment, SessionOptions, Turn, prompt, text};
 use crate::engine::{CancelToken, Kv, Message, Role};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Result, fail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -79,9 +79,25 @@ impl Session {
         Ok(Self { exchanges, ..Self::new(model, options)? })
     }
 
-    /// Forgets the last exchange, and returns it.
-    pub fn take_back(&mut self) -> Option<Exchange> {
-        self.exchanges.pop()
+    /// Answers the last message anew, in place of the last reply; after an error the history is as before.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when nothing was said yet; those of [`send`](Self::send).
+    pub fn answer_again(
+        &mut self,
+        options: &ReplyOptions,
+        cancel: Option<CancelToken>,
+        on_sentiment: &mut dyn FnMut(&Sentiment) -> ControlFlow<()>,
+        on_piece: &mut OnPiece,
+    ) -> Result<Turn> {
+        let Some(last) = self.exchanges.pop() else {
+            fail!(InvalidArgument, "the session has no message to answer anew");
+        };
+        let turn = self.send(&last.message, options, cancel, on_sentiment, on_piece);
+        if turn.is_err() {
+            self.exchanges.push(last);
+        }
+        turn
     }
 
     /// The conversation so far, oldest first.
@@ -116,17 +132,9 @@ impl Session {
         sentiment: &Sentiment,
         options: &ReplyOptions,
     ) -> Result<Vec<u32>> {
+        let render = |kept: &[Exchange], text: &str| self.messages(kept, text, passages, sentiment);
         let room = self.model.room(options);
-        let mut kept = &self.exchanges[..];
-        loop {
-            let render = |text: &str| self.messages(kept, text, passages, sentiment);
-            match text::prompt(&self.model.engine, text, options.truncate && kept.is_empty(), room, &render) {
-                Err(error) if error.kind() == ErrorKind::ContextOverflow && options.truncate && !kept.is_empty() => {
-                    kept = &kept[1..];
-                }
-                result => return result,
-            }
-        }
+        text::prompt_after(&self.model.engine, &self.exchanges, text, options.truncate, room, &render)
     }
 
     fn messages(&self, exchanges: &[Exchange], text: &str, passages: &[String], sentiment: &Sentiment) -> Vec<Message> {

@@ -4,9 +4,11 @@ use crate::engine::{Engine, Message};
 use crate::error::{Error, ErrorKind, Result, fail};
 use std::borrow::Cow;
 
+/// Whether there is something to read in `text`; every call that takes a text asks this first.
+///
 /// # Errors
 /// `EmptyText` when there is nothing to read.
-pub(crate) fn check(text: &str) -> Result<()> {
+pub fn check(text: &str) -> Result<()> {
     if text.trim().is_empty() {
         fail!(EmptyText, "the text is empty or only white space; give at least one character");
     }
@@ -53,6 +55,30 @@ pub(crate) fn prompt(
         ids = ids_of(&ends(engine, &tokens, keep))?;
     }
     Ok(ids)
+}
+
+/// The prompt that `render` makes of what was said `before` and `text`. With `truncate` the oldest of `before` are forgotten
+/// first, then the middle of the text.
+///
+/// # Errors
+/// As [`prompt`].
+pub(crate) fn prompt_after<T>(
+    engine: &Engine,
+    before: &[T],
+    text: &str,
+    truncate: bool,
+    room: usize,
+    render: &dyn Fn(&[T], &str) -> Vec<Message>,
+) -> Result<Vec<u32>> {
+    let mut kept = before;
+    loop {
+        match prompt(engine, text, truncate && kept.is_empty(), room, &|text| render(kept, text)) {
+            Err(error) if error.kind() == ErrorKind::ContextOverflow && truncate && !kept.is_empty() => {
+                kept = &kept[1..];
+            }
+            result => return result,
+        }
+    }
 }
 
 fn too_long(engine: &Engine, what: &str, room: usize) -> Error {

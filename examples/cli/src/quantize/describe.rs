@@ -105,15 +105,3 @@ fn ids(settings: &Settings, key: &str) -> Vec<u32> {
     };
     [&settings.generation, &settings.config].into_iter().filter_map(|json| json.get(key)).flat_map(of).collect()
 }
-
-/// The template among the settings of `tokenizer_config.json`: text, or a list of named ones.
-pub fn chat_template(settings: &Value) -> Option<String> {
-    match settings.get("chat_template")? {
-        Value::String(template) => Some(template.clone()),
-        Value::Array(named) => {
-            let default = named.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some("default"))?;
-            default.get("template").and_then(Value::as_str).map(str::to_owned)
-        }
-        _ => None,
-    }
-}

@@ -5,10 +5,10 @@ use super::source::{Source, Tensor, misshapen, missing, unreadable};
 use super::{names, safetensors_file, vocabulary};
 use crate::failure::Failure;
 use candle_core::quantized::GgmlDType;
-use qaio::engine::{Config, Markup, Tokenizer};
+use qaio::engine::{Config, Markup, Tokenizer, chat_template, safetensors_files};
 use safetensors::Dtype;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// What Hugging Face's files hold beside the weights of the architecture, and nothing is lost without.
@@ -69,7 +69,7 @@ fn settings(path: &Path) -> Result<Settings, Failure> {
     let tokenizer = optional_json(&path.join("tokenizer_config.json"))?;
     let template = match std::fs::read_to_string(path.join("chat_template.jinja")) {
         Ok(template) => Some(template),
-        Err(_) => describe::chat_template(&tokenizer),
+        Err(_) => chat_template(&tokenizer),
     };
     Ok(Settings {
         config: serde_json::from_str(&config_text).unwrap_or_default(),
@@ -90,7 +90,7 @@ struct Weights {
 impl Weights {
     fn find(directory: &Path) -> Result<Self, Failure> {
         let mut weights = Self { tensors: HashMap::new(), files: Vec::new(), bytes: 0 };
-        for name in file_names(directory)? {
+        for name in safetensors_files(directory)? {
             let path = directory.join(&name);
             if !path.exists() {
                 return Err(Failure::Message(format!(
@@ -131,35 +131,6 @@ impl Weights {
         self.bytes += header.length;
         self.files.push(path);
         Ok(())
-    }
-}
-
-/// The names of the weight files in `directory`.
-fn file_names(directory: &Path) -> Result<BTreeSet<String>, Failure> {
-    const SINGLE: &str = "model.safetensors";
-    const INDEX: &str = "model.safetensors.index.json";
-    if directory.join(SINGLE).exists() {
-        return Ok(BTreeSet::from([SINGLE.to_owned()]));
-    }
-    let path = directory.join(INDEX);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        let directory = directory.display();
-        return Err(Failure::Message(format!(
-            "{directory} has neither {SINGLE} nor {INDEX}; fetch the model's weights"
-        )));
-    };
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: HashMap<String, String>,
-    }
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|error| Failure::Message(format!("{}: not a safetensors index: {error}", path.display())))?;
-    let files: BTreeSet<String> = index.weight_map.into_values().collect();
-    match files.iter().find(|name| Path::new(name).components().count() != 1) {
-        Some(name) => {
-            Err(Failure::Message(format!("{}: \"{name}\" is not the name of a file beside the index", path.display())))
-        }
-        None => Ok(files),
     }
 }
 

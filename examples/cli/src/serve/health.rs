@@ -44,7 +44,7 @@ pub async fn readyz(State(app): State<Shared>) -> Result<axum::Json<Value>, Prob
 pub async fn info(State(app): State<Shared>) -> Result<axum::Json<InfoOut>, Problem> {
     let loaded = app.loaded()?;
     let (running, waiting) = app.queue.load();
-    let model = serde_json::from_str(&loaded.model.info().to_json()).unwrap_or_default();
+    let model = json!(loaded.model.info());
     Ok(axum::Json(InfoOut {
         version: env!("CARGO_PKG_VERSION"),
         model,

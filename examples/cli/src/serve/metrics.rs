@@ -37,14 +37,11 @@ struct Route {
 }
 
 /// Asked when somebody looks.
-#[derive(Debug)]
-struct Load(QueueRef);
+struct Load(Arc<Queue>);
 
-struct QueueRef(Arc<Queue>);
-
-impl fmt::Debug for QueueRef {
+impl fmt::Debug for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Queue")
+        f.write_str("Load")
     }
 }
 
@@ -75,7 +72,7 @@ impl Metrics {
         registry.register("prompt_tokens", "Tokens of prompts of replies", self.prompt_tokens.clone());
         registry.register("cached_tokens", "Of these, not computed again", self.cached_tokens.clone());
         registry.register("reply_tokens", "Tokens of replies", self.reply_tokens.clone());
-        registry.register_collector(Box::new(Load(QueueRef(queue))));
+        registry.register_collector(Box::new(Load(queue)));
         self
     }
 
@@ -108,7 +105,7 @@ impl Metrics {
 
 impl Collector for Load {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let (running, waiting) = self.0.0.load();
+        let (running, waiting) = self.0.load();
         for (name, help, value) in [
             ("running", "Requests that compute now", running),
             ("waiting", "Requests that wait for their turn", waiting),

@@ -69,14 +69,11 @@ pub async fn turn(
     let client = body.session.clone().unwrap_or_else(|| peer.client());
     let stream = body.stream || accepts_events(&headers);
     let question = Question::new(body, &app)?;
-    let place = app.queue.enter(&client)?;
     if stream {
+        let place = app.queue.enter(&client)?;
         return Ok(sse::respond(move |events| answer_in_pieces(app, question, place, events)));
     }
-    let permit = match place {
-        Place::Admitted(permit) => permit,
-        Place::Waiting(mut wait) => wait.admitted().await?,
-    };
+    let permit = app.queue.admitted(&client).await?;
     Ok(axum::Json(answer(&app, question, permit, None).await?).into_response())
 }
 
@@ -101,10 +98,7 @@ impl Question {
                 return Err(Problem::bad_request("INVALID_ARGUMENT", detail));
             }
         };
-        if text.trim().is_empty() {
-            let detail = "the text is empty or only white space; give at least one character";
-            return Err(Problem::bad_request("EMPTY_TEXT", detail));
-        }
+        qaio::check_text(&text)?;
         Ok(Self { text, options, again, conversation })
     }
 }
@@ -160,13 +154,10 @@ fn say(app: &Shared, question: &Question, events: Option<&Events>, cancel: Cance
         Some(conversation) => {
             let mut turn = conversation.turn()?;
             let session = conversation.warm(&mut turn, loaded)?;
-            // What fails leaves the conversation as it was, also one whose last exchange was to be replaced.
-            let mut next = session.clone();
-            if *again {
-                next.take_back();
-            }
-            let said = next.send(text, options, Some(cancel), &mut on_sentiment, &mut on_piece)?;
-            *session = next;
+            let said = match again {
+                true => session.answer_again(options, Some(cancel), &mut on_sentiment, &mut on_piece)?,
+                false => session.send(text, options, Some(cancel), &mut on_sentiment, &mut on_piece)?,
+            };
             app.sessions.keep(conversation, session, *again)?;
             said
         }

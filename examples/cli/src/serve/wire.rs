@@ -118,8 +118,8 @@ impl From<&Classification> for ClassificationOut {
         let probabilities = labels.iter().zip(&found.probabilities).map(|(label, &p)| (label.id.clone(), p));
         Self {
             task: found.definition.name.clone(),
-            label: labels[found.index].text.clone(),
-            id: labels[found.index].id.clone(),
+            label: found.label().text.clone(),
+            id: found.label().id.clone(),
             score: found.score,
             label_mass: found.label_mass,
             unsure: found.unsure,

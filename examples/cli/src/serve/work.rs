@@ -4,7 +4,6 @@ use super::problem::Problem;
 use super::queue::Permit;
 use super::state::Shared;
 use qaio::CancelToken;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -58,5 +57,5 @@ pub async fn run<T: Send + 'static>(
     work: impl FnOnce(CancelToken) -> qaio::Result<T> + Send + 'static,
 ) -> Result<T, Problem> {
     let permit = app.queue.admitted(client).await?;
-    Ok(Work::begin(permit, work).done(&Arc::clone(app)).await??)
+    Ok(Work::begin(permit, work).done(app).await??)
 }
