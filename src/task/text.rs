@@ -70,14 +70,31 @@ pub(crate) fn prompt_after<T>(
     room: usize,
     render: &dyn Fn(&[T], &str) -> Vec<Message>,
 ) -> Result<Vec<u32>> {
-    let mut kept = before;
-    loop {
-        match prompt(engine, text, truncate && kept.is_empty(), room, &|text| render(kept, text)) {
-            Err(error) if error.kind() == ErrorKind::ContextOverflow && truncate && !kept.is_empty() => {
-                kept = &kept[1..];
-            }
-            result => return result,
+    let without = |forgotten: usize| {
+        let (kept, all_gone) = (&before[forgotten..], forgotten == before.len());
+        prompt(engine, text, truncate && all_gone, room, &|text| render(kept, text))
+    };
+    let overflows = |result: &Result<Vec<u32>>| {
+        result.as_ref().is_err_and(|error| truncate && error.kind() == ErrorKind::ContextOverflow)
+    };
+    let mut shortest = without(0);
+    if before.is_empty() || !overflows(&shortest) {
+        return shortest;
+    }
+    // The fewest that must go: each prompt is made anew, so they are not tried one by one.
+    let (mut least, mut most) = (1, before.len());
+    while least < most {
+        let middle = (least + most) / 2;
+        let result = without(middle);
+        if overflows(&result) {
+            least = middle + 1;
+        } else {
+            (shortest, most) = (result, middle);
         }
+    }
+    match overflows(&shortest) {
+        true => without(most),
+        false => shortest,
     }
 }
 

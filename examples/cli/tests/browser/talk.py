@@ -26,6 +26,14 @@ def the_seed_s_two_messages(browser, url):
         assert page.locator("#text").input_value() == "", "the field is not empty after sending"
 
 
+def more_than_the_context_holds(browser, url):
+    with visitor(browser, url) as guest:
+        guest.open()
+        for number in range(5):
+            turn = guest.say(f"{number} " + "今天又忙了一整天，" * 60)
+            assert guest.reply(turn).strip(), "the conversation ends when the model's context is full"
+
+
 def the_course_of_the_mood(browser, url):
     with visitor(browser, url) as guest:
         page = guest.open()
@@ -136,6 +144,7 @@ def markup_is_text(browser, url):
 
 CHECKS = [
     the_seed_s_two_messages,
+    more_than_the_context_holds,
     the_course_of_the_mood,
     stopping_a_reply,
     another_answer,

@@ -6,13 +6,15 @@ import { countdown, sleep } from "./wait.js";
 
 const QUIET_TRIES = 4;
 
+/** A conversation that fills the model's context forgets its oldest messages, and goes on. */
+const lasting = { truncate: true };
 /** A regenerated answer should differ from the one before. */
-const anew = () => ({ seed: crypto.getRandomValues(new Uint32Array(1))[0] >>> 1, temperature: 0.8 });
+const anew = () => ({ ...lasting, seed: crypto.getRandomValues(new Uint32Array(1))[0] >>> 1, temperature: 0.8 });
 
 /** One request, its events shown as they come. */
 async function attempt(conversation, turn, signal) {
   const session = await conversation.openSession(signal);
-  const body = turn.again ? { session, regenerate: true, options: anew() } : { session, text: turn.text };
+  const body = turn.again ? { session, regenerate: true, options: anew() } : { session, text: turn.text, options: lasting };
   turn.session = session;
   for await (const { name, data } of api.turn(body, signal)) {
     if (name === "queued" && data.ahead > 0) turn.view.waiting("waitQueue", { ahead: data.ahead });
