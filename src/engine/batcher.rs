@@ -23,8 +23,8 @@ pub(super) struct Step {
     /// Comes back in the [`Outcome`].
     pub(super) kv: Kv,
     pub(super) tokens: Vec<u32>,
-    /// Whether the logits after the last token are wanted.
-    pub(super) logits: bool,
+    /// After how many of the last tokens the logits are wanted.
+    pub(super) logits: usize,
     pub(super) interrupt: Interrupt,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Outcome {
 pub(super) struct Computed {
     /// State of the last token, `[hidden]`.
     pub(super) hidden: Vec<f32>,
-    /// `[vocab]`, if wanted.
+    /// `[wanted, vocab]`.
     pub(super) logits: Vec<f32>,
 }
 
@@ -132,6 +132,13 @@ impl Batcher {
     }
 }
 
+impl Decoding<'_> {
+    /// Whether no other reply is being decoded.
+    pub(super) fn is_alone(&self) -> bool {
+        self.0.lock().decoding == 1
+    }
+}
+
 impl Drop for Decoding<'_> {
     fn drop(&mut self) {
         self.0.lock().decoding -= 1;
@@ -210,7 +217,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn step(token: u32, cancel: Option<CancelToken>) -> Step {
-        Step { kv: Kv::empty(), tokens: vec![token], logits: false, interrupt: Interrupt::new(cancel, None) }
+        Step { kv: Kv::empty(), tokens: vec![token], logits: 0, interrupt: Interrupt::new(cancel, None) }
     }
 
     /// Gives each step its token back.

@@ -3,6 +3,7 @@
 use super::bytes::{Bytes, zeroed};
 use super::gguf::Gguf;
 use super::matrix::{self, Matrix};
+use super::pool::Pool;
 use super::{Interrupt, Precision};
 use crate::error::{Error, ErrorKind, Result, fail};
 use candle_core::quantized::GgmlDType;
@@ -18,6 +19,8 @@ pub(crate) struct Checkpoint {
     /// Which names the tensors go by.
     naming: Naming,
     precision: Precision,
+    /// The threads that convert.
+    pool: Arc<Pool>,
     /// Checked before each tensor.
     interrupt: Interrupt,
 }
@@ -55,7 +58,12 @@ const NAMES: [(&str, &str, &str); 14] = [
 
 impl Checkpoint {
     /// The safetensors files of a Hugging Face directory: `model.safetensors`, or the shards of its index.
-    pub(crate) fn from_directory(directory: &Path, precision: Precision, interrupt: &Interrupt) -> Result<Self> {
+    pub(crate) fn from_directory(
+        directory: &Path,
+        precision: Precision,
+        pool: &Arc<Pool>,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let mut tensors = HashMap::new();
         for name in safetensors_files(directory)? {
             let path = directory.join(&name);
@@ -91,17 +99,34 @@ impl Checkpoint {
                 tensors.insert(name, tensor);
             }
         }
-        Ok(Self { tensors, naming: Naming::HuggingFace, precision, interrupt: interrupt.clone() })
+        Ok(Self { tensors, naming: Naming::HuggingFace, precision, pool: pool.clone(), interrupt: interrupt.clone() })
     }
 
     /// The tensors of a parsed GGUF `file`.
-    pub(crate) fn from_gguf(file: &Arc<Bytes>, gguf: &Gguf, precision: Precision, interrupt: &Interrupt) -> Self {
+    pub(crate) fn from_gguf(
+        file: &Arc<Bytes>,
+        gguf: &Gguf,
+        precision: Precision,
+        pool: &Arc<Pool>,
+        interrupt: &Interrupt,
+    ) -> Self {
         let tensors = gguf.tensors.iter().map(|(&name, info)| {
             let tensor =
                 Tensor { file: file.clone(), range: info.range.clone(), dtype: info.dtype, shape: info.shape.clone() };
             (name.to_owned(), tensor)
         });
-        Self { tensors: tensors.collect(), naming: Naming::Gguf, precision, interrupt: interrupt.clone() }
+        Self {
+            tensors: tensors.collect(),
+            naming: Naming::Gguf,
+            precision,
+            pool: pool.clone(),
+            interrupt: interrupt.clone(),
+        }
+    }
+
+    /// The threads of the model.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// Whether the model has `part`.
@@ -115,7 +140,7 @@ impl Checkpoint {
         let name = format!("{}.weight", self.name(layer, part));
         let tensor = self.tensor(&name, &shape)?;
         let to = self.precision.of_matrix(tensor.dtype, self.naming == Naming::Gguf, shape[1]);
-        Matrix::load(&tensor.file, tensor.range.clone(), tensor.dtype, to, shape)
+        Matrix::load(&self.pool, &tensor.file, tensor.range.clone(), tensor.dtype, to, shape)
             .map_err(|error| error.at(format_args!("tensor {name}")))
     }
 

@@ -151,11 +151,6 @@ impl Config {
         config.checked()
     }
 
-    /// Bytes that the KV of one token takes.
-    pub fn kv_bytes_per_token(&self) -> usize {
-        2 * self.layers * self.kv_heads * self.head_dim * size_of::<f32>()
-    }
-
     fn checked(self) -> Result<Self> {
         if !self.heads.is_multiple_of(self.kv_heads) {
             fail!(

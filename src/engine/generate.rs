@@ -1,6 +1,7 @@
 //! Decodes a reply token by token: sampling, the reasons to stop, and text as it comes.
 
-use super::{Engine, Interrupt, Kv, Prefill, Sampler, Sampling, Utf8Stream};
+use super::draft::Draft;
+use super::{Engine, Interrupt, Kv, Prefill, Sampler, Sampling, Utf8Stream, finite};
 use crate::error::{ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -61,6 +62,8 @@ pub struct Generated {
     pub tokens: Vec<u32>,
     /// What the prompt cost.
     pub prefill: Prefill,
+    /// How many of the tokens were guessed beforehand (see `draft.rs`), and cost next to nothing.
+    pub guessed: usize,
 }
 
 impl Engine {
@@ -77,16 +80,20 @@ impl Engine {
         piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generated> {
         let (mut logits, prefill) = self.next_logits(kv, request.prompt, interrupt)?;
-        let _decoding = self.batcher.decoding();
+        let decoding = self.batcher.decoding();
         let mut sampler = Sampler::new(request.sampling);
         let mut seen = request.prompt.to_vec();
         let mut text = ReplyText::new(request.stop);
+        // `logits` are those after what was seen and each of the `guessed` tokens; those in use are after `right` of them.
+        let (mut draft, mut guessed, mut right) = (Draft::new(), Vec::new(), 0);
+        let mut guessed_right = 0;
         let stop_reason = loop {
-            let generated = seen.len() - request.prompt.len();
-            if generated == request.max_tokens || seen.len() >= self.context() {
+            let left = (request.prompt.len() + request.max_tokens).min(self.context()) - seen.len();
+            if left == 0 {
                 break StopReason::Length;
             }
-            let token = sampler.pick(&mut logits, &seen);
+            let vocabulary = self.config.vocab_size;
+            let token = sampler.pick(&mut logits[right * vocabulary..][..vocabulary], &seen);
             if self.is_end(token) {
                 break StopReason::End;
             }
@@ -95,16 +102,29 @@ impl Engine {
             if let Some(reason) = text.advance(piece) {
                 break reason;
             }
-            match self.next_logits(kv, &seen, interrupt) {
-                Ok((next, _)) => logits = next,
+            if guessed.get(right) == Some(&token) {
+                right += 1;
+                guessed_right += 1;
+                continue;
+            }
+            if left == 1 {
+                break StopReason::Length;
+            }
+            draft.learn(guessed.len(), right);
+            // Others fill the passes as well as guesses do, and for certain.
+            guessed = if decoding.is_alone() { draft.guess(&seen, left - 1).to_vec() } else { Vec::new() };
+            right = 0;
+            match self.extend(kv, &[&seen[..], &guessed].concat(), 1 + guessed.len(), interrupt) {
+                Ok((computed, _)) => logits = finite(computed.logits)?,
                 Err(error) if error.kind() == ErrorKind::Cancelled => break StopReason::Cancelled,
                 Err(error) if error.kind() == ErrorKind::DeadlineExceeded => break StopReason::Deadline,
                 Err(error) => return Err(error),
             }
         };
+        kv.truncate(seen.len());
         let stop_reason = text.finish(stop_reason, piece);
         let tokens = seen.split_off(request.prompt.len());
-        Ok(Generated { text: text.sent, stop_reason, tokens, prefill })
+        Ok(Generated { text: text.sent, stop_reason, tokens, prefill, guessed: guessed_right })
     }
 }
 

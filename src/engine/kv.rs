@@ -6,8 +6,10 @@
 
 use super::Config;
 use super::bytes::zeroed;
-use super::kernel::attention::Piece;
+use super::kernel::attention::{Floats, Piece};
 use crate::error::Result;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use std::sync::Arc;
 
 /// Tokens that a fresh segment has room for when tokens come one at a time.
@@ -26,6 +28,20 @@ struct Layout {
     layers: usize,
     kv_heads: usize,
     head_dim: usize,
+    format: Format,
+}
+
+/// How keys and values are stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Format {
+    F32,
+    F16,
+}
+
+#[derive(Debug)]
+enum Data {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
 }
 
 #[derive(Clone, Debug)]
@@ -38,14 +54,15 @@ struct Segment {
 /// `[layers, 2 (keys, values), kv_heads, capacity, head_dim]`.
 #[derive(Debug)]
 struct Block {
-    data: Vec<f32>,
+    data: Data,
     capacity: usize,
 }
 
 impl Kv {
     /// Empty, for a model of this shape.
-    pub fn new(config: &Config) -> Self {
-        let layout = Layout { layers: config.layers, kv_heads: config.kv_heads, head_dim: config.head_dim };
+    pub(crate) fn new(config: &Config, format: Format) -> Self {
+        let Config { layers, kv_heads, head_dim, .. } = *config;
+        let layout = Layout { layers, kv_heads, head_dim, format };
         Self { layout, segments: Vec::new(), tokens: Vec::new() }
     }
 
@@ -57,7 +74,8 @@ impl Kv {
 
     #[cfg(test)]
     pub(super) fn empty() -> Self {
-        Self { layout: Layout { layers: 0, kv_heads: 0, head_dim: 0 }, segments: Vec::new(), tokens: Vec::new() }
+        let layout = Layout { layers: 0, kv_heads: 0, head_dim: 0, format: Format::F32 };
+        Self { layout, segments: Vec::new(), tokens: Vec::new() }
     }
 
     /// The tokens whose keys and values are here.
@@ -72,7 +90,17 @@ impl Kv {
 
     /// Bytes of the segments, shared ones included.
     pub fn size(&self) -> usize {
-        self.segments.iter().map(|segment| size_of_val(&segment.block.data[..])).sum()
+        self.segments.iter().map(|segment| segment.block.capacity * self.bytes_per_token()).sum()
+    }
+
+    /// Bytes that one token takes.
+    pub fn bytes_per_token(&self) -> usize {
+        let Layout { layers, kv_heads, head_dim, format } = self.layout;
+        let bytes = match format {
+            Format::F32 => size_of::<f32>(),
+            Format::F16 => size_of::<f16>(),
+        };
+        layers * 2 * kv_heads * head_dim * bytes
     }
 
     /// Forgets all but the first `length` tokens.
@@ -95,8 +123,12 @@ impl Kv {
             return Ok(last.length);
         }
         let capacity = if tokens == 1 { SEGMENT } else { tokens.next_multiple_of(16) };
-        let Layout { layers, kv_heads, head_dim } = self.layout;
-        let data = zeroed(layers * 2 * kv_heads * capacity * head_dim, "the keys and values")?;
+        let Layout { layers, kv_heads, head_dim, format } = self.layout;
+        let (numbers, what) = (layers * 2 * kv_heads * capacity * head_dim, "the keys and values");
+        let data = match format {
+            Format::F32 => Data::F32(zeroed(numbers, what)?),
+            Format::F16 => Data::F16(zeroed(numbers, what)?),
+        };
         self.segments.push(Segment { block: Arc::new(Block { data, capacity }), length: 0 });
         Ok(0)
     }
@@ -109,7 +141,10 @@ impl Kv {
         for (which, source) in [keys, values].into_iter().enumerate() {
             for (head, row) in source.chunks_exact(head_dim).enumerate() {
                 let start = (((layer * 2 + which) * kv_heads + head) * block.capacity + position) * head_dim;
-                block.data[start..start + head_dim].copy_from_slice(row);
+                match &mut block.data {
+                    Data::F32(data) => data[start..start + head_dim].copy_from_slice(row),
+                    Data::F16(data) => data[start..start + head_dim].convert_from_f32_slice(row),
+                }
             }
         }
     }
@@ -136,7 +171,11 @@ impl Kv {
                 let length = length + if index == last { pending } else { 0 };
                 let part = |which: usize| {
                     let start = ((layer * 2 + which) * kv_heads + head) * block.capacity * head_dim;
-                    &block.data[start..start + length * head_dim]
+                    let range = start..start + length * head_dim;
+                    match &block.data {
+                        Data::F32(data) => Floats::F32(&data[range]),
+                        Data::F16(data) => Floats::F16(&data[range]),
+                    }
                 };
                 Piece { keys: part(0), values: part(1) }
             })

@@ -1,11 +1,11 @@
 //! A weight matrix in any of the supported formats, borrowed from the model file where its format allows.
 
 use super::bytes::{Bytes, zeroed};
-use super::kernel::{float, quantized};
+use super::kernel::{Activations, float, quantized};
+use super::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::quantized::GgmlDType;
 use half::{bf16, f16};
-use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ impl Matrix {
     /// # Errors
     /// `ModelNotFinite` if a weight is NaN or infinite, `OutOfMemory`.
     pub(crate) fn load(
+        pool: &Pool,
         file: &Arc<Bytes>,
         range: Range<usize>,
         from: GgmlDType,
@@ -44,7 +45,7 @@ impl Matrix {
         let aligned = file.as_slice()[range.clone()].as_ptr().align_offset(quantized::alignment(from)) == 0;
         if from == to && aligned {
             let matrix = Self { rows, columns, dtype: to, data: Data::Shared(file.clone(), range) };
-            matrix.check_finite()?;
+            matrix.check_finite(pool)?;
             return Ok(matrix);
         }
         let row_bytes = columns / to.block_size() * to.type_size();
@@ -56,26 +57,17 @@ impl Matrix {
             let start = range.start + index * step * source_row;
             let end = start + chunk.len() / row_bytes * source_row;
             let source = &file.as_slice()[start..end];
-            chunk.par_chunks_mut(row_bytes).zip(source.par_chunks(source_row)).enumerate().try_for_each(
-                |(row_index, (row, source))| {
-                    if from == to {
-                        row.copy_from_slice(source);
-                        return Ok(());
-                    }
-                    let mut wide = vec![0.0f32; columns];
-                    decode(from, source, &mut wide);
-                    // Looked at here already: quantising would hide a NaN.
-                    if !wide.iter().all(|weight| weight.is_finite()) {
-                        return Err(not_finite(index * step + row_index));
-                    }
-                    encode(to, &wide, row);
-                    Ok(())
-                },
-            )?;
+            let of_a_task = step.div_ceil(4 * pool.threads());
+            let tasks = chunk.chunks_mut(of_a_task * row_bytes).zip(source.chunks(of_a_task * source_row)).enumerate();
+            let converted = pool.map(tasks.collect(), |(task, (rows, source))| {
+                let first = index * step + task * of_a_task;
+                convert(from, to, columns, source, rows).map_err(|row| not_finite(first + row))
+            });
+            converted.into_iter().collect::<Result<()>>()?;
             file.release(start..end);
         }
         let matrix = Self { rows, columns, dtype: to, data: Data::Owned(words, rows * row_bytes) };
-        matrix.check_finite()?;
+        matrix.check_finite(pool)?;
         Ok(matrix)
     }
 
@@ -85,18 +77,18 @@ impl Matrix {
     }
 
     /// `out[t, r] = Σ_c x[t, c] · self[r, c]`, with `x`: `[tokens, columns]`, `out`: `[tokens, rows]`.
-    pub(crate) fn apply(&self, x: &[f32], out: &mut [f32]) {
+    pub(crate) fn apply(&self, pool: &Pool, x: &Activations, out: &mut [f32]) {
         let bytes = self.bytes();
         match self.dtype {
-            GgmlDType::F32 => float::matmul::<f32>(bytemuck::cast_slice(bytes), self.columns, x, out),
-            GgmlDType::F16 => float::matmul::<f16>(bytemuck::cast_slice(bytes), self.columns, x, out),
-            GgmlDType::BF16 => float::matmul::<bf16>(bytemuck::cast_slice(bytes), self.columns, x, out),
-            block => quantized::matmul(block, bytes, self.columns, x, out),
+            GgmlDType::F32 => float::matmul::<f32>(pool, bytemuck::cast_slice(bytes), self.columns, x, out),
+            GgmlDType::F16 => float::matmul::<f16>(pool, bytemuck::cast_slice(bytes), self.columns, x, out),
+            GgmlDType::BF16 => float::matmul::<bf16>(pool, bytemuck::cast_slice(bytes), self.columns, x, out),
+            block => quantized::matmul(pool, block, bytes, self.columns, x, out),
         }
     }
 
     /// The outputs of some `rows` only, for one input `x`: `[columns]`. Bit-equal to those of [`apply`](Self::apply).
-    pub(crate) fn apply_rows(&self, x: &[f32], rows: &[u32]) -> Vec<f32> {
+    pub(crate) fn apply_rows(&self, pool: &Pool, x: &[f32], rows: &[u32]) -> Vec<f32> {
         match self.dtype {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => {
                 let mut row = vec![0.0; self.columns];
@@ -107,7 +99,7 @@ impl Matrix {
                     })
                     .collect()
             }
-            block => quantized::dot_rows(block, self.bytes(), self.columns, x, rows),
+            block => quantized::dot_rows(pool, block, self.bytes(), self.columns, x, rows),
         }
     }
 
@@ -125,24 +117,43 @@ impl Matrix {
     }
 
     /// One pass over the weights (over the decoded values, so that a broken scale shows too).
-    fn check_finite(&self) -> Result<()> {
+    fn check_finite(&self, pool: &Pool) -> Result<()> {
         let row_bytes = self.size() / self.rows;
-        let broken = self.bytes().par_chunks(row_bytes).position_any(|row| match self.dtype {
+        let is_broken = |row: &[u8]| match self.dtype {
             GgmlDType::F32 => any_exponent_full::<u32>(row, 0x7f80_0000),
             GgmlDType::F16 => any_exponent_full::<u16>(row, 0x7c00),
             GgmlDType::BF16 => any_exponent_full::<u16>(row, 0x7f80),
-            dtype => {
-                let mut wide = vec![0.0f32; self.columns];
-                decode(dtype, row, &mut wide);
-                // A sum is finite only if all its terms are (or they are astronomically large, which is broken too).
-                !wide.iter().sum::<f32>().is_finite()
-            }
-        });
-        match broken {
+            dtype => quantized::any_scale_not_finite(dtype, row),
+        };
+        let of_a_task = self.rows.div_ceil(4 * pool.threads());
+        let tasks = self.bytes().chunks(of_a_task * row_bytes).enumerate().collect();
+        let broken = pool
+            .map(tasks, |(task, rows)| rows.chunks(row_bytes).position(is_broken).map(|row| task * of_a_task + row));
+        match broken.into_iter().flatten().next() {
             None => Ok(()),
             Some(row) => Err(not_finite(row)),
         }
     }
+}
+
+/// Rows of one format to rows of another. Gives back which row, if any, has a weight that is not finite.
+fn convert(from: GgmlDType, to: GgmlDType, columns: usize, source: &[u8], rows: &mut [u8]) -> Result<(), usize> {
+    if from == to {
+        rows.copy_from_slice(source);
+        return Ok(());
+    }
+    let mut wide = vec![0.0f32; columns];
+    let count = source.len() / (columns / from.block_size() * from.type_size());
+    let (source_row, row) = (source.len() / count, rows.len() / count);
+    for (index, (source, row)) in source.chunks(source_row).zip(rows.chunks_mut(row)).enumerate() {
+        decode(from, source, &mut wide);
+        // Looked at here already: quantising would hide a NaN.
+        if !wide.iter().all(|weight| weight.is_finite()) {
+            return Err(index);
+        }
+        encode(to, &wide, row);
+    }
+    Ok(())
 }
 
 fn not_finite(row: usize) -> Error {

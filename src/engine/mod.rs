@@ -9,6 +9,7 @@ mod batcher;
 mod bytes;
 mod checkpoint;
 mod config;
+mod draft;
 mod generate;
 mod generation_config;
 mod gguf;
@@ -17,6 +18,7 @@ mod kernel;
 mod kv;
 mod markup;
 mod matrix;
+mod pool;
 mod precision;
 mod qwen;
 mod sampler;
@@ -40,9 +42,10 @@ pub use utf8::Utf8Stream;
 
 use crate::error::{Error, ErrorKind, Result, fail};
 use batcher::{Batcher, Computed, Outcome, Step};
+use candle_core::quantized::GgmlDType;
+use pool::Pool;
 use qwen::{Qwen, Sequence};
-use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::Arc;
 
 /// Prompt tokens per forward pass: enough to keep the multipliers busy, few enough to bound the buffers.
 const CHUNK: usize = 256;
@@ -66,7 +69,7 @@ pub struct Engine {
     tokenizer: Tokenizer,
     markup: Markup,
     qwen: Qwen,
-    pool: ThreadPool,
+    pool: Arc<Pool>,
     batcher: Batcher,
     context: usize,
 }
@@ -118,8 +121,8 @@ impl Engine {
     /// place in it; `InvalidOption`; `OutOfMemory`; `Cancelled` and `DeadlineExceeded` by `interrupt`.
     pub fn load(source: &Source, options: &EngineOptions, interrupt: &Interrupt) -> Result<Self> {
         interrupt.check()?;
-        let pool = build_pool(options.threads)?;
-        let parts = pool.install(|| source.read(options.precision, interrupt))?;
+        let pool = Arc::new(start_pool(options.threads)?);
+        let parts = on_a_full_stack(|| source.read(options.precision, &pool, interrupt))??;
         let source::Parts { name, config, generation, tokenizer, markup, qwen } = parts;
         let context = options.context.unwrap_or(config.context).min(config.context);
         Ok(Self { name, config, generation, tokenizer, markup, qwen, pool, batcher: Batcher::default(), context })
@@ -132,7 +135,7 @@ impl Engine {
     /// `ContextOverflow` with the numbers; `Cancelled` or `DeadlineExceeded`, then `kv` holds what was done so far;
     /// `OutOfMemory`.
     pub fn prefill(&self, kv: &mut Kv, prompt: &[u32], interrupt: &Interrupt) -> Result<(Vec<f32>, Prefill)> {
-        let (computed, prefill) = self.extend(kv, prompt, false, interrupt)?;
+        let (computed, prefill) = self.extend(kv, prompt, 0, interrupt)?;
         Ok((computed.hidden, prefill))
     }
 
@@ -141,11 +144,12 @@ impl Engine {
     /// # Errors
     /// As [`prefill`](Self::prefill) and [`logits`](Self::logits).
     pub fn next_logits(&self, kv: &mut Kv, prompt: &[u32], interrupt: &Interrupt) -> Result<(Vec<f32>, Prefill)> {
-        let (computed, prefill) = self.extend(kv, prompt, true, interrupt)?;
+        let (computed, prefill) = self.extend(kv, prompt, 1, interrupt)?;
         Ok((finite(computed.logits)?, prefill))
     }
 
-    fn extend(&self, kv: &mut Kv, prompt: &[u32], logits: bool, interrupt: &Interrupt) -> Result<(Computed, Prefill)> {
+    /// `logits` are those after so many of the last tokens, all of which must be new to `kv`, save the very last.
+    fn extend(&self, kv: &mut Kv, prompt: &[u32], logits: usize, interrupt: &Interrupt) -> Result<(Computed, Prefill)> {
         let Some(last) = prompt.len().checked_sub(1) else { fail!(InvalidArgument, "the prompt has no token") };
         if prompt.len() > self.context {
             fail!(
@@ -160,7 +164,7 @@ impl Engine {
         let mut own = &prompt[cached..];
         while own.len() > CHUNK {
             let (chunk, rest) = own.split_at(CHUNK);
-            self.pool.install(|| self.qwen.forward(&mut [Sequence { tokens: chunk, kv }], interrupt))?;
+            self.qwen.forward(&mut [Sequence { tokens: chunk, kv }], interrupt)?;
             own = rest;
         }
         let step = Step { kv: kv.take(), tokens: own.to_vec(), logits, interrupt: interrupt.clone() };
@@ -174,29 +178,31 @@ impl Engine {
 
     /// One pass over the weights for several steps.
     fn compute(&self, steps: &mut [Step], interrupt: &Interrupt) -> Result<Vec<Computed>> {
-        self.pool.install(|| {
-            let mut sequences: Vec<_> =
-                steps.iter_mut().map(|Step { tokens, kv, .. }| Sequence { tokens, kv }).collect();
-            let states = self.qwen.forward(&mut sequences, interrupt)?;
-            let (hidden, vocabulary) = (self.config.hidden_size, self.config.vocab_size);
-            let mut end = 0;
-            let lasts: Vec<&[f32]> = steps
-                .iter()
-                .map(|step| {
-                    end += step.tokens.len() * hidden;
-                    &states[end - hidden..end]
-                })
-                .collect();
-            let wanted: Vec<f32> =
-                steps.iter().zip(&lasts).filter(|(step, _)| step.logits).flat_map(|(_, last)| *last).copied().collect();
-            let logits = self.qwen.logits(&wanted);
-            let mut logits = logits.chunks_exact(vocabulary);
-            let outcome = |(step, last): (&Step, &&[f32])| Computed {
-                hidden: last.to_vec(),
-                logits: step.logits.then(|| logits.next()).flatten().unwrap_or_default().to_vec(),
+        let mut sequences: Vec<_> = steps.iter_mut().map(|Step { tokens, kv, .. }| Sequence { tokens, kv }).collect();
+        let states = self.qwen.forward(&mut sequences, interrupt)?;
+        let (hidden, vocabulary) = (self.config.hidden_size, self.config.vocab_size);
+        let mut end = 0;
+        let own: Vec<&[f32]> = steps
+            .iter()
+            .map(|step| {
+                let start = end;
+                end += step.tokens.len() * hidden;
+                &states[start..end]
+            })
+            .collect();
+        let wanted = steps.iter().zip(&own).flat_map(|(step, own)| &own[own.len() - step.logits * hidden..]);
+        let mut logits = self.qwen.logits(&wanted.copied().collect::<Vec<f32>>());
+        let mut computed = Vec::with_capacity(steps.len());
+        // From the last to the first, so that each takes its logits off the end, and one that is left alone all of them.
+        for (step, own) in steps.iter().zip(&own).rev() {
+            let logits = match logits.len() - step.logits * vocabulary {
+                0 => std::mem::take(&mut logits),
+                others => logits.split_off(others),
             };
-            Ok(steps.iter().zip(&lasts).map(outcome).collect())
-        })
+            computed.push(Computed { hidden: own[own.len() - hidden..].to_vec(), logits });
+        }
+        computed.reverse();
+        Ok(computed)
     }
 
     /// Prefills each of `prompts` on a copy of `base`, several in one pass, and gives KV and last hidden state `[hidden]`
@@ -232,7 +238,7 @@ impl Engine {
                     kv.truncate(start);
                     sequences.push(Sequence { tokens: &prompt[start..], kv });
                 }
-                let states = self.pool.install(|| self.qwen.forward(&mut sequences, interrupt))?;
+                let states = self.qwen.forward(&mut sequences, interrupt)?;
                 let mut end = 0;
                 for (index, kv) in group.clone().zip(kvs) {
                     let prefill = Prefill { prompt: prompts[index].len(), cached: cached[index] };
@@ -250,10 +256,8 @@ impl Engine {
     /// # Errors
     /// As [`prefill`](Self::prefill).
     pub fn all_logits(&self, kv: &mut Kv, tokens: &[u32], interrupt: &Interrupt) -> Result<Vec<f32>> {
-        self.pool.install(|| {
-            let hidden = self.qwen.forward(&mut [Sequence { tokens, kv }], interrupt)?;
-            Ok(hidden.chunks_exact(self.config.hidden_size).flat_map(|row| self.qwen.logits(row)).collect())
-        })
+        let hidden = self.qwen.forward(&mut [Sequence { tokens, kv }], interrupt)?;
+        Ok(hidden.chunks_exact(self.config.hidden_size).flat_map(|row| self.qwen.logits(row)).collect())
     }
 
     /// Logits `[vocab]` of the token after a hidden state `[hidden]`.
@@ -261,7 +265,7 @@ impl Engine {
     /// # Errors
     /// `ModelNotFinite` when one is NaN or infinite.
     pub fn logits(&self, hidden: &[f32]) -> Result<Vec<f32>> {
-        finite(self.pool.install(|| self.qwen.logits(hidden)))
+        finite(self.qwen.logits(hidden))
     }
 
     /// The logits of `ids` only, without the product with the whole vocabulary.
@@ -274,12 +278,17 @@ impl Engine {
 
     /// An empty KV for this model.
     pub fn new_kv(&self) -> Kv {
-        Kv::new(&self.config)
+        // Quantised weights are less exact than that.
+        let format = match self.qwen.dtype() {
+            GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => kv::Format::F32,
+            _ => kv::Format::F16,
+        };
+        Kv::new(&self.config, format)
     }
 
     /// `map` of each item, in order, on the engine's threads.
-    pub(crate) fn in_parallel<T: Send, R: Send>(&self, items: Vec<T>, map: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
-        self.pool.install(|| items.into_par_iter().map(map).collect())
+    pub(crate) fn in_parallel<T: Send, R: Send>(&self, items: Vec<T>, map: impl Fn(T) -> R + Sync) -> Vec<R> {
+        self.pool.map(items, map)
     }
 
     /// Text to ids and back.
@@ -320,11 +329,11 @@ impl Engine {
             parameters: self.qwen.parameters(),
             format: precision::format_name(self.qwen.dtype()),
             weight_bytes: self.qwen.size(),
-            kv_bytes_per_token: self.config.kv_bytes_per_token(),
+            kv_bytes_per_token: self.new_kv().bytes_per_token(),
             context: self.context,
             vocabulary: self.tokenizer.len(),
             layers: self.config.layers,
-            threads: self.pool.current_num_threads(),
+            threads: self.pool.threads(),
             kernels: kernel::name(),
         }
     }
@@ -338,12 +347,25 @@ fn finite(logits: Vec<f32>) -> Result<Vec<f32>> {
 }
 
 /// Threads of our own, so that nothing of the process is shared or changed.
-fn build_pool(threads: Option<usize>) -> Result<ThreadPool> {
+fn start_pool(threads: Option<usize>) -> Result<Pool> {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.unwrap_or_else(|| num_cpus::get_physical().clamp(1, available));
-    ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("qaio-{index}")).build().map_err(
-        |error| Error::new(ErrorKind::OutOfMemory, format!("{threads} threads could not start")).caused_by(error),
-    )
+    Pool::new(threads).map_err(|error| could_not_start(threads, error))
+}
+
+/// Runs `work`, which may need more stack than the caller has, on a thread of its own.
+fn on_a_full_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("qaio-load".to_owned()).spawn_scoped(scope, work);
+        match thread.map_err(|error| could_not_start(1, error))?.join() {
+            Ok(result) => Ok(result),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn could_not_start(threads: usize, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::OutOfMemory, format!("{threads} threads could not start")).caused_by(error)
 }
 
 impl Info {

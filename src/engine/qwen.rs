@@ -5,11 +5,14 @@
 
 use super::checkpoint::Checkpoint;
 use super::kernel::attention::attend;
+use super::kernel::float::dot;
+use super::kernel::{Activations, silu_times};
 use super::matrix::Matrix;
+use super::pool::Pool;
 use super::{Config, Family, Interrupt, Kv};
 use crate::error::{Result, fail};
-use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The weights.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub(crate) struct Qwen {
     /// `[vocab, hidden]`, unless tied.
     output: Option<Matrix>,
     rotary: Rotary,
+    pool: Arc<Pool>,
 }
 
 #[derive(Debug)]
@@ -59,6 +63,7 @@ impl Qwen {
             final_norm: RmsNorm { weight: checkpoint.norm(None, "final_norm", hidden)?, eps },
             output,
             rotary: Rotary::new(&config),
+            pool: checkpoint.pool().clone(),
             config,
         })
     }
@@ -122,9 +127,9 @@ impl Qwen {
         for (index, layer) in self.layers.iter().enumerate() {
             interrupt.check()?;
             let normed = layer.attention_norm.apply(&x);
-            add(&mut x, &layer.attention.forward(&self.config, &normed, &angles, sequences, index, &slots));
+            add(&mut x, &layer.attention.forward(&self.pool, &self.config, &normed, &angles, sequences, index, &slots));
             let normed = layer.mlp_norm.apply(&x);
-            add(&mut x, &layer.mlp.forward(&normed));
+            add(&mut x, &layer.mlp.forward(&self.pool, &normed));
         }
         Ok(self.final_norm.apply(&x))
     }
@@ -132,13 +137,13 @@ impl Qwen {
     /// Logits `[states, vocab]` of hidden states `[states, hidden]`.
     pub(crate) fn logits(&self, hidden: &[f32]) -> Vec<f32> {
         let mut logits = vec![0.0; hidden.len() / self.config.hidden_size * self.config.vocab_size];
-        self.output.as_ref().unwrap_or(&self.embedding).apply(hidden, &mut logits);
+        self.output.as_ref().unwrap_or(&self.embedding).apply(&self.pool, &Activations::new(hidden), &mut logits);
         logits
     }
 
     /// The logits of `ids` only.
     pub(crate) fn logits_of(&self, hidden: &[f32], ids: &[u32]) -> Vec<f32> {
-        self.output.as_ref().unwrap_or(&self.embedding).apply_rows(hidden, ids)
+        self.output.as_ref().unwrap_or(&self.embedding).apply_rows(&self.pool, hidden, ids)
     }
 }
 
@@ -200,8 +205,10 @@ struct Attention {
 impl Attention {
     /// `x`: `[tokens of all sequences, hidden]`. Writes each sequence's keys and values into its KV, from position
     /// `slots` of its last segment.
+    #[allow(clippy::too_many_arguments)]
     fn forward(
         &self,
+        pool: &Pool,
         config: &Config,
         x: &[f32],
         angles: &Angles,
@@ -212,9 +219,10 @@ impl Attention {
         let Config { hidden_size: hidden, heads, kv_heads, head_dim, .. } = *config;
         let (q_width, kv_width) = (heads * head_dim, kv_heads * head_dim);
         let tokens = x.len() / hidden;
-        let mut queries = self.q.apply(x);
-        let mut keys = self.k.apply(x);
-        let values = self.v.apply(x);
+        let x = Activations::new(x);
+        let mut queries = self.q.apply(pool, &x, tokens);
+        let mut keys = self.k.apply(pool, &x, tokens);
+        let values = self.v.apply(pool, &x, tokens);
         if let Some((q_norm, k_norm)) = &self.head_norms {
             queries = q_norm.apply(&queries);
             keys = k_norm.apply(&keys);
@@ -241,21 +249,24 @@ impl Attention {
             .collect();
         // [tokens, heads, head_dim]; each token and head on its own.
         let mut mixed = vec![0.0; tokens * q_width];
-        let one = |scores: &mut Vec<f32>, (index, (out, query)): (usize, (&mut [f32], &[f32]))| {
-            let ((sequence, positions), head) = (rows[index / heads], index % heads);
-            scores.resize(positions.max(scores.len()), 0.0);
-            attend(query, &pieces[sequence][head * kv_heads / heads], positions, scale, scores, out);
+        let heads_of = |first: usize, mixed: &mut [f32]| {
+            let mut scores = Vec::new();
+            for (index, out) in (first..).zip(mixed.chunks_exact_mut(head_dim)) {
+                let ((sequence, positions), head) = (rows[index / heads], index % heads);
+                scores.resize(positions.max(scores.len()), 0.0);
+                let query = &queries[index * head_dim..][..head_dim];
+                attend(query, &pieces[sequence][head * kv_heads / heads], positions, scale, &mut scores, out);
+            }
         };
         if q_width * rows.iter().map(|(_, positions)| positions).sum::<usize>() < 1 << 16 {
-            let mut scores = Vec::new();
-            let pairs = mixed.chunks_exact_mut(head_dim).zip(queries.chunks_exact(head_dim));
-            pairs.enumerate().for_each(|pair| one(&mut scores, pair));
+            heads_of(0, &mut mixed);
         } else {
-            let pairs = mixed.par_chunks_exact_mut(head_dim).zip(queries.par_chunks_exact(head_dim));
-            pairs.enumerate().for_each_init(Vec::new, one);
+            // All heads of a token at a time, or of a few tokens each head.
+            let at_once = if tokens >= 4 * pool.threads() { heads } else { 1 };
+            pool.for_each_chunk(&mut mixed, at_once * head_dim, |part, mixed| heads_of(part * at_once, mixed));
         }
         let mut out = vec![0.0; tokens * hidden];
-        self.o.apply(&mixed, &mut out);
+        self.o.apply(pool, &Activations::new(&mixed), &mut out);
         out
     }
 }
@@ -269,20 +280,17 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, x: &[f32]) -> Vec<f32> {
+    fn forward(&self, pool: &Pool, x: &[f32]) -> Vec<f32> {
         let tokens = x.len() / self.gate.columns;
         let mut gate = vec![0.0; tokens * self.gate.rows];
         let mut up = vec![0.0; tokens * self.gate.rows];
-        self.gate.apply(x, &mut gate);
-        self.up.apply(x, &mut up);
-        let silu = |(gate, up): (&mut [f32], &[f32])| {
-            for (gate, up) in gate.iter_mut().zip(up) {
-                *gate = *gate / (1.0 + (-*gate).exp()) * up;
-            }
-        };
-        gate.par_chunks_mut(1 << 13).zip(up.par_chunks(1 << 13)).for_each(silu);
+        let x = Activations::new(x);
+        self.gate.apply(pool, &x, &mut gate);
+        self.up.apply(pool, &x, &mut up);
+        const PART: usize = 1 << 13;
+        pool.for_each_chunk(&mut gate, PART, |part, gate| silu_times(gate, &up[part * PART..][..gate.len()]));
         let mut out = vec![0.0; tokens * self.down.rows];
-        self.down.apply(&gate, &mut out);
+        self.down.apply(pool, &Activations::new(&gate), &mut out);
         out
     }
 }
@@ -295,9 +303,9 @@ struct Projection {
 }
 
 impl Projection {
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; x.len() / self.weight.columns * self.weight.rows];
-        self.weight.apply(x, &mut out);
+    fn apply(&self, pool: &Pool, x: &Activations, tokens: usize) -> Vec<f32> {
+        let mut out = vec![0.0; tokens * self.weight.rows];
+        self.weight.apply(pool, x, &mut out);
         if let Some(bias) = &self.bias {
             out.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
         }
@@ -317,7 +325,7 @@ impl RmsNorm {
         let width = self.weight.len();
         let mut out = vec![0.0; x.len()];
         for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-            let mean_square = x.iter().map(|x| x * x).sum::<f32>() / width as f32;
+            let mean_square = dot(x, x) / width as f32;
             let scale = 1.0 / (mean_square + self.eps).sqrt();
             for ((out, x), weight) in out.iter_mut().zip(x).zip(&self.weight) {
                 *out = weight * (x * scale);

@@ -50,16 +50,17 @@ impl Sampler {
         if temperature == 0.0 {
             return likeliest(logits);
         }
-        let mut candidates: Vec<(u32, f32)> = (0..).zip(logits.iter().map(|logit| logit / temperature)).collect();
-        let by_logit = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if top_k > 0 && top_k < candidates.len() {
-            candidates.select_nth_unstable_by(top_k - 1, by_logit);
-            candidates.truncate(top_k);
-        }
-        candidates.sort_unstable_by(by_logit);
-        let mut chances: Vec<f32> = candidates.iter().map(|&(_, logit)| logit).collect();
-        softmax(&mut chances);
-
+        let (candidates, chances) = match top_k {
+            0 => nucleus(logits, temperature, |chances| {
+                chances.iter().sum::<f32>() >= top_p || chances[chances.len() - 1] < min_p * chances[0]
+            }),
+            _ => {
+                let candidates = largest(logits, top_k);
+                let mut chances: Vec<f32> = candidates.iter().map(|&id| logits[id as usize]).collect();
+                softmax(&mut chances, 1.0 / temperature);
+                (candidates, chances)
+            }
+        };
         let mut kept = 0;
         let mut mass = 0.0;
         while kept < chances.len() && (kept == 0 || (mass < top_p && chances[kept] >= min_p * chances[0])) {
@@ -67,25 +68,61 @@ impl Sampler {
             kept += 1;
         }
         let mut point = self.random.unit() * mass;
-        for (&(id, _), chance) in candidates.iter().zip(&chances[..kept]) {
+        for (&id, chance) in candidates.iter().zip(&chances[..kept]) {
             point -= chance;
             if point < 0.0 {
                 return id;
             }
         }
-        candidates[kept - 1].0
+        candidates[kept - 1]
     }
+}
+
+/// The likeliest tokens and their chances among all tokens: as many as it takes for `enough`.
+fn nucleus(logits: &[f32], temperature: f32, enough: impl Fn(&[f32]) -> bool) -> (Vec<u32>, Vec<f32>) {
+    let mut chances = logits.to_vec();
+    softmax(&mut chances, 1.0 / temperature);
+    // Sorting a few is quick, sorting all is not.
+    let mut count = 64;
+    loop {
+        let candidates = largest(logits, count);
+        let of_candidates: Vec<f32> = candidates.iter().map(|&id| chances[id as usize]).collect();
+        if count >= logits.len() || enough(&of_candidates) {
+            return (candidates, of_candidates);
+        }
+        count *= 16;
+    }
+}
+
+/// The ids of the `count` largest logits, the largest first; of equal ones that with the smaller id.
+fn largest(logits: &[f32], count: usize) -> Vec<u32> {
+    /// Of each so many logits the largest is found first.
+    const CHUNK: usize = 128;
+    let maxima: Vec<f32> = logits.chunks(CHUNK).map(|chunk| chunk.iter().fold(f32::NEG_INFINITY, max)).collect();
+    // So many chunks have a logit of at least this, so none smaller is among the largest.
+    let mut bound = f32::NEG_INFINITY;
+    if count < maxima.len() {
+        bound = *maxima.clone().select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a)).1;
+    }
+    let chunks = logits.chunks(CHUNK).zip(&maxima).enumerate().filter(|(_, (_, maximum))| **maximum >= bound);
+    let within = chunks.flat_map(|(chunk, (logits, _))| (CHUNK * chunk..).zip(logits));
+    let mut ids: Vec<u32> = within.filter(|(_, logit)| **logit >= bound).map(|(id, _)| id as u32).collect();
+    let by_logit = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    if count < ids.len() {
+        ids.select_nth_unstable_by(count - 1, by_logit);
+        ids.truncate(count);
+    }
+    ids.sort_unstable_by(by_logit);
+    ids
+}
+
+fn max(largest: f32, logit: &f32) -> f32 {
+    if *logit > largest { *logit } else { largest }
 }
 
 /// The first of the largest.
 fn likeliest(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (id, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = id;
-        }
-    }
-    best as u32
+    largest(logits, 1)[0]
 }
 
 fn penalize(logits: &mut [f32], before: &[u32], penalty: f32) {
@@ -131,6 +168,26 @@ mod tests {
     #[test]
     fn temperature_zero_takes_the_first_of_the_largest() {
         assert_eq!(draws(Sampling::default(), &[1.0, 3.0, 3.0], 10), [0, 10, 0]);
+    }
+
+    #[test]
+    fn the_largest_are_those_of_a_full_sort() {
+        let mut random = SplitMix64(3);
+        // Some of them equal.
+        let logits: Vec<f32> = (0..5000).map(|_| (random.unit() * 1000.0).floor()).collect();
+        let mut all: Vec<u32> = (0..5000).collect();
+        all.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b)));
+        for count in [1, 2, 20, 39, 40, 41, 4999, 5000, 9000] {
+            assert_eq!(largest(&logits, count), all[..count.min(5000)]);
+        }
+    }
+
+    #[test]
+    fn top_p_over_many_tokens_keeps_as_many_as_it_takes() {
+        // 1,000 tokens that are equally likely, of which the first half is kept.
+        let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 0.4999, ..Sampling::default() };
+        let counts = draws(sampling, &[1.0; 1000], 20_000);
+        assert!(counts[..500].iter().all(|&count| count > 0) && counts[500..].iter().all(|&count| count == 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::bytes::{Bytes, io_error};
 use super::checkpoint::Checkpoint;
 use super::gguf::Gguf;
+use super::pool::Pool;
 use super::qwen::Qwen;
 use super::{Config, GenerationConfig, Interrupt, Markup, Precision, Tokenizer};
 use crate::error::{Error, ErrorKind, Result, fail};
@@ -51,30 +52,31 @@ pub(crate) struct Parts {
 
 impl Source {
     /// Reads and checks everything.
-    pub(crate) fn read(&self, precision: Precision, interrupt: &Interrupt) -> Result<Parts> {
+    pub(crate) fn read(&self, precision: Precision, pool: &Arc<Pool>, interrupt: &Interrupt) -> Result<Parts> {
         match self {
             Source::Path(path) => {
                 let metadata = std::fs::metadata(path).map_err(|error| io_error(&error, path))?;
                 if metadata.is_dir() {
-                    read_directory(path, precision, interrupt)
+                    read_directory(path, precision, pool, interrupt)
                 } else {
                     read_gguf(
                         Bytes::map(path)?,
                         &path.file_stem().unwrap_or_default().to_string_lossy(),
                         precision,
+                        pool,
                         interrupt,
                     )
                     .map_err(|error| error.at(path.display()))
                 }
             }
-            Source::Memory(data) => read_gguf(Bytes::Owned(data.clone()), "(memory)", precision, interrupt)
+            Source::Memory(data) => read_gguf(Bytes::Owned(data.clone()), "(memory)", precision, pool, interrupt)
                 .map_err(|error| error.at("the model in memory")),
-            Source::Static { name, data } => read_gguf(Bytes::Static(data), name, precision, interrupt),
+            Source::Static { name, data } => read_gguf(Bytes::Static(data), name, precision, pool, interrupt),
         }
     }
 }
 
-fn read_directory(directory: &Path, precision: Precision, interrupt: &Interrupt) -> Result<Parts> {
+fn read_directory(directory: &Path, precision: Precision, pool: &Arc<Pool>, interrupt: &Interrupt) -> Result<Parts> {
     let at = |name: &str| directory.join(name);
     let config_text = read_text(&at("config.json"))?;
     let config = Config::from_json(&config_text).map_err(|error| error.at(at("config.json").display()))?;
@@ -92,14 +94,14 @@ fn read_directory(directory: &Path, precision: Precision, interrupt: &Interrupt)
     let markup = Markup::new(&tokenizer, config.family, template.as_deref()).map_err(|e| e.at(path.display()))?;
     check_vocabulary(&tokenizer, &config).map_err(|error| error.at(path.display()))?;
 
-    let checkpoint = Checkpoint::from_directory(directory, precision, interrupt)?;
+    let checkpoint = Checkpoint::from_directory(directory, precision, pool, interrupt)?;
     let qwen = Qwen::load(config.clone(), &checkpoint).map_err(|error| error.at(directory.display()))?;
     let full = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let name = full.file_name().map_or_else(|| full.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Parts { name, config, generation, tokenizer, markup, qwen })
 }
 
-fn read_gguf(file: Bytes, name: &str, precision: Precision, interrupt: &Interrupt) -> Result<Parts> {
+fn read_gguf(file: Bytes, name: &str, precision: Precision, pool: &Arc<Pool>, interrupt: &Interrupt) -> Result<Parts> {
     let file = Arc::new(file);
     let gguf = Gguf::parse(file.as_slice())?;
     let config = Config::from_gguf(&gguf)?;
@@ -107,7 +109,7 @@ fn read_gguf(file: Bytes, name: &str, precision: Precision, interrupt: &Interrup
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
     let markup = Markup::new(&tokenizer, config.family, gguf.text("tokenizer.chat_template"))?;
     check_vocabulary(&tokenizer, &config)?;
-    let checkpoint = Checkpoint::from_gguf(&file, &gguf, precision, interrupt);
+    let checkpoint = Checkpoint::from_gguf(&file, &gguf, precision, pool, interrupt);
     let name = gguf.text("general.name").unwrap_or(name).to_owned();
     let qwen = Qwen::load(config.clone(), &checkpoint)?;
     Ok(Parts { name, config, generation, tokenizer, markup, qwen })

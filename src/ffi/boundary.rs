@@ -370,8 +370,12 @@ mod tests {
     #[test]
     fn a_panic_in_the_pool_comes_back_too() {
         let status = guard(|| {
-            let pool = rayon::ThreadPoolBuilder::new().thread_name(|i| format!("qaio-{i}")).build().unwrap();
-            pool.install(|| panic!("from a worker"))
+            let on_a_worker = || -> qaio_status { panic!("from a worker") };
+            let worker = std::thread::Builder::new().name("qaio-1".to_owned()).spawn(on_a_worker).unwrap();
+            match worker.join() {
+                Ok(status) => unreachable!("{status:?}"),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         });
         assert_eq!(status, qaio_status::Internal);
         assert!(message().contains("from a worker"));

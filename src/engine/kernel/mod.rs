@@ -9,8 +9,10 @@ pub(crate) mod float;
 mod int8;
 pub(crate) mod quantized;
 
-use rayon::prelude::*;
+use super::pool::Pool;
 use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Work below this many multiplications is not worth waking a second thread for.
 const SERIAL_WORK: usize = 1 << 17;
@@ -72,6 +74,44 @@ pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// `eˣ` to within two units in the last place; 0 below -87, infinite above 88. Without a branch, so that a loop of it becomes
+/// vectors. The reduction to `2ⁿ · eʳ` and the polynomial for `eʳ` are those of Cephes (Moshier, `expf.c`).
+#[inline(always)]
+pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
+    /// Added to a small number, this leaves its nearest integer in the low bits.
+    const TO_INTEGER: f32 = 12_582_912.0;
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    const TERMS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+
+    // Within the exponents that are normal numbers; what lies outside becomes 0 and infinity at the end.
+    let inside = x.clamp(-87.0, 88.0);
+    let shifted = multiply_add::<FMA>(inside, std::f32::consts::LOG2_E, TO_INTEGER);
+    let n = shifted - TO_INTEGER;
+    let r = multiply_add::<FMA>(n, -LN_2[1], multiply_add::<FMA>(n, -LN_2[0], inside));
+    let terms = TERMS[1..].iter().fold(TERMS[0], |sum, &term| multiply_add::<FMA>(sum, r, term));
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
+    let found = multiply_add::<FMA>(terms, r * r, r + 1.0) * power;
+    if x < -87.0 {
+        0.0
+    } else if x > 88.0 {
+        f32::INFINITY
+    } else {
+        found
+    }
+}
+
+by_cpu! {
+    /// `gate ← silu(gate) · up`, with `silu(x) = x / (1 + e⁻ˣ)`.
+    pub(crate) fn silu_times(gate: &mut [f32], up: &[f32]) = silu_times_body
+}
+
+#[inline(always)]
+fn silu_times_body<const FMA: bool>(gate: &mut [f32], up: &[f32]) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = *gate / (1.0 + exp::<FMA>(-*gate)) * up;
+    }
+}
+
 /// Float accumulators per dot product.
 const LANES: usize = 8;
 
@@ -81,11 +121,28 @@ fn add_up(s: [f32; LANES]) -> f32 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
-/// Up to four rows of weights, and the right to write their products.
-pub(crate) struct Tile<'a> {
+/// Activations `[tokens, columns]` that several matrices are multiplied with.
+pub(crate) struct Activations<'a> {
+    values: &'a [f32],
+    /// Made when the first matrix asks for them.
+    bytes: OnceLock<int8::Bytes>,
+}
+
+impl<'a> Activations<'a> {
+    pub(crate) fn new(values: &'a [f32]) -> Self {
+        Self { values, bytes: OnceLock::new() }
+    }
+
+    fn bytes(&self, pool: &Pool) -> &int8::Bytes {
+        self.bytes.get_or_init(|| int8::Bytes::new(pool, self.values))
+    }
+}
+
+/// Up to `R` rows of weights, and the right to write their products.
+pub(crate) struct Tile<'a, const R: usize> {
     /// The first row.
     first: usize,
-    /// Rows of all weights; the last tile may have fewer than four of its own.
+    /// Rows of all weights; the last tile may have fewer than `R` of its own.
     rows: usize,
     /// `[tokens, rows]`, which all tiles fill together.
     out: *mut f32,
@@ -93,31 +150,41 @@ pub(crate) struct Tile<'a> {
     filled: PhantomData<&'a mut [f32]>,
 }
 
-impl Tile<'_> {
-    /// The four rows; where the tile is short, its last one again.
-    fn rows(&self) -> [usize; 4] {
-        [0, 1, 2, 3].map(|i| (self.first + i).min(self.rows - 1))
+impl<const R: usize> Tile<'_, R> {
+    /// The rows; where the tile is short, its last one again.
+    fn rows(&self) -> [usize; R] {
+        std::array::from_fn(|i| (self.first + i).min(self.rows - 1))
+    }
+
+    /// The rows, none of them twice.
+    fn own_rows(&self) -> Range<usize> {
+        self.first..(self.first + R).min(self.rows)
     }
 
     /// Writes the products of the rows with one token; those of repeated rows are left out.
     #[inline(always)]
-    fn put(&self, token: usize, sums: [f32; 4]) {
-        for (row, sum) in (self.first..self.rows).zip(sums) {
-            let at = token * self.rows + row;
-            assert!(at < self.length);
-            // SAFETY: in bounds, as asserted. `for_each_tile` borrows the matrix mutably and makes one tile for each
-            // four rows, so no other tile writes the element, and nobody reads it meanwhile.
-            #[allow(unsafe_code)]
-            unsafe {
-                *self.out.add(at) = sum;
-            }
+    fn put(&self, token: usize, sums: [f32; R]) {
+        let own = self.own_rows();
+        let at = token * self.rows + own.start;
+        assert!(at + own.len() <= self.length);
+        // SAFETY: in bounds, as asserted. `for_each_tile` borrows the matrix mutably and makes one tile for each `R` rows, so no
+        // other tile writes these elements, and nobody reads them meanwhile.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::ptr::copy_nonoverlapping(sums.as_ptr(), self.out.add(at), own.len());
         }
     }
 }
 
-/// Fills `out`, `[tokens, rows]`, by calling `fill` for each group of four rows, on several threads if the work
+/// Fills `out`, `[tokens, rows]`, by calling `fill` for each group of `R` rows, on several threads if the work
 /// (`multiplications` in all) is worth it.
-pub(crate) fn for_each_tile(rows: usize, multiplications: usize, out: &mut [f32], fill: impl Fn(&Tile) + Sync) {
+pub(crate) fn for_each_tile<const R: usize>(
+    pool: &Pool,
+    rows: usize,
+    multiplications: usize,
+    out: &mut [f32],
+    fill: impl Fn(&Tile<R>) + Sync,
+) {
     /// The address of a matrix that several threads fill.
     struct Shared(*mut f32);
     // SAFETY: it is only handed to tiles, which write disjoint elements (see `Tile::put`).
@@ -127,13 +194,41 @@ pub(crate) fn for_each_tile(rows: usize, multiplications: usize, out: &mut [f32]
     let length = out.len();
     let shared = &Shared(out.as_mut_ptr());
     let tile = |index: usize| {
-        fill(&Tile { first: index * 4, rows, out: shared.0, length, filled: PhantomData });
+        fill(&Tile { first: index * R, rows, out: shared.0, length, filled: PhantomData });
     };
-    let tiles = rows.div_ceil(4);
+    let tiles = rows.div_ceil(R);
     if multiplications < SERIAL_WORK {
         (0..tiles).for_each(tile);
         return;
     }
-    let worth_a_task = (SERIAL_WORK / 2 / (multiplications / tiles).max(1)).max(1);
-    (0..tiles).into_par_iter().with_min_len(worth_a_task).for_each(tile);
+    // A few tiles at a time: taking a task is an atomic step.
+    let of_a_task = (SERIAL_WORK / 2 / (multiplications / tiles).max(1)).max(1);
+    pool.run(tiles.div_ceil(of_a_task), &|task| {
+        (task * of_a_task..tiles.min((task + 1) * of_a_task)).for_each(tile);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_that_of_the_mathematics() {
+        let mut x = -86.9f32;
+        while x < 87.9 {
+            let exact = f64::from(x).exp();
+            for found in [exp::<true>(x), exp::<false>(x)] {
+                assert!(
+                    (f64::from(found) / exact - 1.0).abs() < 2.0 * f64::from(f32::EPSILON),
+                    "{x}: {found}, {exact}"
+                );
+            }
+            x += 0.0137;
+        }
+        assert_eq!(
+            [-1e30, f32::NEG_INFINITY, -88.0, 0.0, 89.0, f32::INFINITY].map(exp::<true>),
+            [0.0, 0.0, 0.0, 1.0, f32::INFINITY, f32::INFINITY]
+        );
+        assert!(exp::<true>(f32::NAN).is_nan());
+    }
 }
