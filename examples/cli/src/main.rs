@@ -6,6 +6,7 @@ mod chat;
 mod classify;
 mod eval;
 mod failure;
+mod gguf_output;
 mod home;
 mod info;
 mod interrupts;

@@ -80,7 +80,32 @@ fn what_cannot_be_measured_is_refused() {
     refused(&["--shape", "gpt-2"], &["gpt-2", "qwen1.5-0.5b", "qwen2.5-0.5b", "qwen3-0.6b"]);
     refused(&["--shape", "qwen3-0.6b", "--model", "some/model"], &["--shape qwen3-0.6b", "--model some/model"]);
     refused(&["--repeat", "0"], &["--repeat", "1..=100"]);
+    refused(&["--save", "noise.gguf"], &["--shape"]);
+    refused(&["--shape", "qwen3-0.6b", "--force"], &["--save"]);
     let missing = run(&["--model", "no/such/model"]);
     assert_eq!(missing.status.code(), Some(1), "{missing:?}");
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no/such/model"), "{missing:?}");
+}
+
+#[test]
+fn weights_are_saved_only_where_nothing_is_lost() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (there, letter) = (directory.path().join("there.gguf"), directory.path().join("letter.txt"));
+    std::fs::write(&there, "GGUF").expect("written");
+    std::fs::write(&letter, "Dear reader").expect("written");
+    let nowhere = directory.path().join("no/such/noise.gguf");
+    for (path, more, parts) in [
+        (&there, None, ["there.gguf exists", "--force"]),
+        (&letter, Some("--force"), ["letter.txt is no GGUF file", "name another file"]),
+        (&nowhere, None, ["noise.gguf cannot be written", "no/such is no directory"]),
+    ] {
+        let path = path.to_str().expect("UTF-8");
+        let arguments: Vec<&str> = ["--shape", "qwen1.5-0.5b", "--save", path].into_iter().chain(more).collect();
+        let output = run(&arguments);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(output.stdout.is_empty() && parts.iter().all(|part| message.contains(part)), "{message}");
+    }
+    assert_eq!(std::fs::read(&there).expect("it exists"), b"GGUF");
+    assert_eq!(std::fs::read(&letter).expect("it exists"), b"Dear reader");
 }

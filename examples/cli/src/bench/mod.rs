@@ -12,6 +12,7 @@ mod weights;
 
 use crate::args::Args;
 use crate::failure::Failure;
+use crate::gguf_output::{self, Output};
 use crate::interrupts::Interrupts;
 use crate::{note, speaker};
 use clap::builder::PossibleValuesParser;
@@ -22,6 +23,7 @@ use qaio::{CancelToken, Error, ErrorKind};
 use report::Report;
 use shape::Shape;
 use source::{Loaded, Source, memory_figure};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +31,7 @@ Examples:
   qaio bench --shape qwen1.5-0.5b --quick
   qaio bench --shape qwen3-0.6b --precision q4 --threads 4
   qaio bench --model ~/models/Qwen3-0.6B
+  qaio bench --shape qwen1.5-0.5b --precision bf16 --save noise.gguf
   qaio bench --json --quick | jq '.figures[] | {name, median}'
 
 Each figure is the median of several, with the least and the most of them. What is measured:
@@ -41,8 +44,9 @@ Each figure is the median of several, with the least and the most of them. What 
   Classify   many texts, label mass included
   Replies    callers at the same time, who share their passes over the weights
 
-With --shape nothing is downloaded and nothing written: weights of noise are as fast as the real ones. They take about
-half a gigabyte in q8, twice that while they are loaded. Only a machine that does nothing else gives figures that count.";
+With --shape nothing is downloaded, and nothing written without --save: weights of noise are as fast as the real ones.
+They take about half a gigabyte in q8, twice that while they are loaded. Only a machine that does nothing else gives
+figures that count.";
 
 /// Repetitions, if nothing else is said.
 const REPEAT: usize = 5;
@@ -54,6 +58,14 @@ pub struct BenchArgs {
     /// Measure random weights in the shape of this model, made in memory, instead of a model
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(shape::NAMES))]
     pub shape: Option<String>,
+
+    /// Write the random weights to this GGUF file too, for other programs to be measured on
+    #[arg(long, value_name = "FILE", requires = "shape")]
+    pub save: Option<PathBuf>,
+
+    /// Replace the file of --save if it exists
+    #[arg(long, requires = "save")]
+    pub force: bool,
 
     /// Take about a minute for half a billion weights: shorter texts, and no figure for longer than some seconds
     #[arg(long)]
@@ -71,6 +83,9 @@ pub fn run(args: &Args, bench: &BenchArgs, interrupts: &Interrupts) -> Result<()
             path.display()
         );
         return Err(Error::new(ErrorKind::InvalidOption, message).into());
+    }
+    if let Some(path) = &bench.save {
+        gguf_output::check(path, bench.force)?;
     }
     let machine = Machine::this();
     if machine.is_busy() {
@@ -101,7 +116,12 @@ fn measure(
     let source = match bench.shape.as_deref().and_then(Shape::named) {
         Some(shape) => {
             progress.set_message("making the weights");
-            Source::noise(shape, &options, cancel)?
+            let noise = Source::noise(shape, &options, cancel)?;
+            if let (Some(path), Source::Memory(bytes)) = (&bench.save, &noise) {
+                progress.set_message("writing the weights");
+                save(bytes, Output::create(path, bytes.len() as u64, bench.force)?, cancel)?;
+            }
+            noise
         }
         None => Source::Path(args.model.model.clone()),
     };
@@ -121,4 +141,35 @@ fn measure(
     figures.extend(measured);
     let (date, info, shape) = (machine::now(), model.info(), bench.shape.clone());
     Ok(Report { date, machine, info, shape, quick: bench.quick, repeat, figures })
+}
+
+/// Writes `bytes`, unless it is interrupted.
+fn save(bytes: &[u8], mut output: Output, cancel: &CancelToken) -> Result<(), Failure> {
+    for piece in bytes.chunks(1 << 24) {
+        if cancel.is_cancelled() {
+            return Err(Failure::Interrupted);
+        }
+        output.write(piece)?;
+    }
+    output.finish().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_is_saved_is_what_was_in_memory() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("noise.gguf");
+        let bytes: Vec<u8> = (0..(1 << 24) + 5u32).map(|number| number as u8).collect();
+        let output = || Output::create(&path, bytes.len() as u64, false);
+        let cancelled = CancelToken::new();
+        cancelled.cancel();
+        assert!(matches!(save(&bytes, output().expect("a file"), &cancelled), Err(Failure::Interrupted)));
+        assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 0);
+        save(&bytes, output().expect("a file"), &CancelToken::new()).expect("written");
+        assert!(fs::read(&path).expect("it exists") == bytes);
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::codec::{self, Refusal};
 use super::metadata::{Metadata, put_text};
-use super::output::Output;
 use super::source::{Source, Tensor, unreadable};
 use super::target::Planned;
 use super::{progress, types};
 use crate::failure::Failure;
+use crate::gguf_output::Output;
 use candle_core::quantized::GgmlDType;
 use indicatif::ProgressBar;
 use qaio::CancelToken;

@@ -8,7 +8,6 @@ mod gguf_reader;
 mod gguf_writer;
 mod metadata;
 mod names;
-mod output;
 mod progress;
 mod report;
 mod safetensors_file;
@@ -19,11 +18,11 @@ mod vocabulary;
 
 use crate::args::Args;
 use crate::failure::Failure;
+use crate::gguf_output::{self, Output};
 use crate::interrupts::Interrupts;
 use gguf_writer::Layout;
-use output::Output;
 use source::Source;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use target::Target;
 
@@ -73,10 +72,11 @@ pub struct QuantizeArgs {
 pub fn run(args: &Args, own: &QuantizeArgs, interrupts: &Interrupts) -> Result<(), Failure> {
     let threads = args.model.options()?.threads;
     let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    output::check(&own.input, &own.output, own.force)?;
+    not_itself(&own.input, &own.output)?;
+    gguf_output::check(&own.output, own.force)?;
     let mut source = Source::open(&own.input)?;
     for file in &source.files {
-        output::check(file, &own.output, own.force)?;
+        not_itself(file, &own.output)?;
     }
     source.metadata.set_u32("general.file_type", own.to.file_type());
     source.metadata.set_u32("general.quantization_version", 2);
@@ -91,4 +91,13 @@ pub fn run(args: &Args, own: &QuantizeArgs, interrupts: &Interrupts) -> Result<(
         output.finish()
     })?;
     report::result(args.json, own, &source, &plan, written)
+}
+
+/// Refuses to write over what is read.
+fn not_itself(input: &Path, output: &Path) -> Result<(), Failure> {
+    if matches!((input.canonicalize(), output.canonicalize()), (Ok(input), Ok(output)) if input == output) {
+        let message = format!("{} is the model that is read; name another file", output.display());
+        return Err(Failure::Message(message));
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The file that is written. It has another name until it is complete, and no name at all if it never is.
+//! A GGUF file that is written. It has another name until it is complete, and no name at all if it never is.
 
 use crate::failure::Failure;
 use std::fs::{self, File, OpenOptions};
@@ -79,13 +79,10 @@ impl Drop for Output {
     }
 }
 
-/// Whether `output` may be written while `input` is read.
-pub fn check(input: &Path, output: &Path, force: bool) -> Result<(), Failure> {
+/// Whether `output` may be written.
+pub fn check(output: &Path, force: bool) -> Result<(), Failure> {
     let shown = output.display();
     let refuse = |message: String| Err(Failure::Message(message));
-    if is_same(input, output) {
-        return refuse(format!("{shown} is the model that is read; name another file"));
-    }
     match fs::metadata(output) {
         Ok(metadata) if metadata.is_dir() => {
             return refuse(format!("{shown} is a directory; name a file in it, such as {shown}/model.gguf"));
@@ -105,10 +102,6 @@ pub fn check(input: &Path, output: &Path, force: bool) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-fn is_same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn is_gguf(path: &Path) -> bool {
