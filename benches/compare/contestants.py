@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 @cache
 def rust_binary() -> str:
     """The program of benches/contestant, which cargo knows the place of."""
-    command = ["cargo", "bench", "--bench", "contestant", "--no-run", "--message-format=json"]
+    command = ["cargo", "bench", "--workspace", "--bench", "contestant", "--no-run", "--message-format=json"]
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     messages = [json.loads(line) for line in lines]
     return next(m["executable"] for m in messages if m.get("target", {}).get("name") == "contestant" and m["executable"])
