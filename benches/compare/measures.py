@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from jobs import tokens
 
 #: Positions at which distributions are compared.
 POSITIONS = 200
+#: Seconds till the threads of whoever computed before have stopped waiting for more.
+PAUSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class Table:
         return median(figures) if figures else None
 
     def ratio(self, measure: Measure, ours: str, others: list[str]) -> float | None:
-        """How many times as good as the best of the others, as far as they were measured."""
+        """How many times as good as the best of the others; None unless all of them were measured."""
         found = self.median(measure.key, ours)
         theirs = [figure for name in others if (figure := self.median(measure.key, name)) is not None]
-        if found is None or not theirs:
+        if found is None or len(theirs) < len(others):
             return None
         return min(theirs) / found if measure.less_is_better else found / max(theirs)
 
@@ -78,6 +81,7 @@ def compare(title: str, entries: list[Entry], measures: list[Measure], rounds: i
             for measure in measures:
                 # Each second round backwards, so that nobody always comes after the same one.
                 for contestant in running[:: -1 if number % 2 else 1]:
+                    time.sleep(PAUSE)
                     samples = contestant.ask(**measure.request)["samples"]
                     if number:
                         table.rounds[measure.key][contestant.name].append(measure.figure(median(samples)))
