@@ -11,10 +11,11 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(object).collect()
 }
 
-/// The score as JSON, to be compared with text.
+/// The score as it is written: read as a number and written again, its last digit may be another.
 fn score(shell: &Shell, text: &str) -> String {
     let line = good(&shell.run_with_input(&["classify", "-"], text.as_bytes()));
-    object(&line)["score"].to_string()
+    let (_, rest) = line.split_once("\"score\":").expect("a score");
+    rest.split(',').next().expect("a number").trim().to_owned()
 }
 
 #[test]
