@@ -86,6 +86,7 @@ macro_rules! block_of_8 {
         (weights, _mm256_cvtph_ps(_mm_set_epi64x(high, low)))
     }};
 }
+
 /// See [`super::matmul`]. The processor must have AVX2, FMA and F16C.
 pub(super) fn matmul<F: Format>(pool: &Pool, weights: &[u8], columns: usize, x: &Bytes, out: &mut [f32]) {
     let row_bytes = columns / BLOCK * F::BYTES;
