@@ -2,7 +2,8 @@
 //!
 //!     cargo bench --bench kernels [-- FILTER]
 
-#![allow(dead_code, missing_docs)]
+// With --test the modules below bring their tests along, which nobody runs here.
+#![allow(dead_code, unused_imports, missing_docs)]
 
 /// The kernels are no part of the library's interface, so they are compiled into the bench.
 #[path = "../src/engine"]

@@ -76,27 +76,27 @@ fn add_weighted_part<T: Element, const R: usize>(
 ) {
     let out = &mut out[at..at + R * LANES];
     let mut sums = [_mm256_setzero_ps(); R];
-    for r in 0..R {
+    for (r, sum) in sums.iter_mut().enumerate() {
         // SAFETY: `out` has the floats of `R` registers.
         #[allow(unsafe_code)]
         unsafe {
-            sums[r] = _mm256_loadu_ps(out.as_ptr().add(r * LANES));
+            *sum = _mm256_loadu_ps(out.as_ptr().add(r * LANES));
         }
     }
     for (&weight, row) in weights.iter().zip(rows.chunks_exact(width)) {
         let (weight, row) = (_mm256_set1_ps(weight), &row[at..at + R * LANES]);
-        for r in 0..R {
+        for (r, sum) in sums.iter_mut().enumerate() {
             // SAFETY: `row` has the elements of `R` registers; the features are this function's.
             #[allow(unsafe_code)]
             let values = unsafe { T::load(row.as_ptr().add(r * LANES)) };
-            sums[r] = _mm256_fmadd_ps(weight, values, sums[r]);
+            *sum = _mm256_fmadd_ps(weight, values, *sum);
         }
     }
-    for r in 0..R {
+    for (r, sum) in sums.into_iter().enumerate() {
         // SAFETY: `out` has the floats of `R` registers.
         #[allow(unsafe_code)]
         unsafe {
-            _mm256_storeu_ps(out.as_mut_ptr().add(r * LANES), sums[r]);
+            _mm256_storeu_ps(out.as_mut_ptr().add(r * LANES), sum);
         }
     }
 }
