@@ -261,18 +261,29 @@ fn add<P: Panel, const T: usize>(
     first: usize,
     sums: &mut [[f32; ROWS]],
 ) {
-    let blocks = x.columns / BLOCK;
-    let at: [usize; T] = from_fn(|t| (token + t) * blocks + first);
-    let quants = at.map(|at| &x.quants.as_chunks::<BLOCK>().0[at..][..panel_scales.len()]);
-    let scales = at.map(|at| &x.scales[at..][..panel_scales.len()]);
-    let block_sums = at.map(|at| &x.sums[at..][..panel_scales.len()]);
+    // Loops in place of `map`: what is not compiled for this function's features cannot be inlined into it.
+    let (blocks, count) = (x.columns / BLOCK, panel_scales.len());
+    let all = x.quants.as_chunks::<BLOCK>().0;
+    let mut quants = [&all[..0]; T];
+    let mut scales = [&x.scales[..0]; T];
+    let mut block_sums = [&x.sums[..0]; T];
+    for t in 0..T {
+        let at = (token + t) * blocks + first;
+        quants[t] = &all[at..][..count];
+        scales[t] = &x.scales[at..][..count];
+        block_sums[t] = &x.sums[at..][..count];
+    }
     let sums: &mut [[f32; ROWS]; T] = sums.try_into().expect("one for each token");
     for (block, row_scales) in panel_scales.iter().enumerate() {
+        let mut here = [&all[0]; T];
+        let mut sums_here = [0; T];
+        for t in 0..T {
+            here[t] = &quants[t][block];
+            sums_here[t] = block_sums[t][block];
+        }
         // SAFETY: the features that it asks for are this function's too.
         #[allow(unsafe_code)]
-        let products = unsafe {
-            panel.products(block, quants.map(|quants| &quants[block]), block_sums.map(|block_sums| block_sums[block]))
-        };
+        let products = unsafe { panel.products(block, here, sums_here) };
         for t in 0..T {
             let scale = _mm256_set1_ps(scales[t][block]);
             for half in 0..2 {
