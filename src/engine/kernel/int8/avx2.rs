@@ -27,9 +27,16 @@ pub(super) trait Format {
     /// Unpacked weights of 16 rows.
     type Panel: Panel;
 
-    /// The weights of a block as signed bytes. `packed` points after its scale, to `BYTES - 2` readable bytes.
+    /// How much more than the weights the bytes are.
+    const EXCESS: i32;
+
+    /// The bytes of a block. `packed` points after its scale, to `BYTES - 2` readable bytes.
     #[allow(unsafe_code)]
     unsafe fn weights(packed: *const u8) -> __m256i;
+
+    /// The products of these bytes with activations, each two added up.
+    #[allow(unsafe_code)]
+    unsafe fn products(weights: __m256i, x: __m256i) -> __m256i;
 }
 
 /// 32 signed bytes.
@@ -37,6 +44,7 @@ pub(super) struct Q8_0;
 
 impl Format for Q8_0 {
     const BYTES: usize = 2 + BLOCK;
+    const EXCESS: i32 = 0;
     type Panel = Pairs;
 
     #[inline]
@@ -46,6 +54,15 @@ impl Format for Q8_0 {
         // SAFETY: 32 bytes are readable, as the trait asks.
         unsafe { _mm256_loadu_si256(packed.cast()) }
     }
+
+    #[inline]
+    #[allow(unsafe_code)]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn products(weights: __m256i, x: __m256i) -> __m256i {
+        // |w| · (x with the sign of w): the first factor is unsigned, as the instruction wants it, and with |x| <= 127 two
+        // products fit into 16 bits.
+        _mm256_maddubs_epi16(_mm256_sign_epi8(weights, weights), _mm256_sign_epi8(x, weights))
+    }
 }
 
 /// 16 low nibbles, then the 16 high ones, each 8 too large.
@@ -53,6 +70,7 @@ pub(super) struct Q4_0;
 
 impl Format for Q4_0 {
     const BYTES: usize = 2 + BLOCK / 2;
+    const EXCESS: i32 = 8;
     type Panel = Quads;
 
     #[inline]
@@ -62,7 +80,14 @@ impl Format for Q4_0 {
         // SAFETY: 16 bytes are readable, as the trait asks.
         let pairs = unsafe { _mm_loadu_si128(packed.cast()) };
         let nibbles = _mm256_set_m128i(_mm_srli_epi16::<4>(pairs), pairs);
-        _mm256_sub_epi8(_mm256_and_si256(nibbles, _mm256_set1_epi8(15)), _mm256_set1_epi8(8))
+        _mm256_and_si256(nibbles, _mm256_set1_epi8(15))
+    }
+
+    #[inline]
+    #[allow(unsafe_code)]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn products(weights: __m256i, x: __m256i) -> __m256i {
+        _mm256_maddubs_epi16(weights, x)
     }
 }
 
@@ -149,14 +174,16 @@ fn in_place<F: Format, const T: usize>(rows: [&[u8]; 8], vectors: [Vector; T]) -
         }
         let (weights, row_scales) = block_of_8!(F, rows, block);
         for ((sum, x), vector) in sums.iter_mut().zip(x).zip(&vectors) {
-            // |w| · (x with the sign of w): the first factor is unsigned, as the instruction wants it, and with |x| <= 127
-            // two products fit into 16 bits.
-            let products = weights.map(|w| {
-                let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
+            let products = weights.map(|weights| {
+                // SAFETY: the features that it asks for are this function's too.
+                #[allow(unsafe_code)]
+                let pairs = unsafe { F::products(weights, x) };
                 _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
             });
+            let too_much = _mm256_set1_epi32(F::EXCESS * vector.sums[block]);
+            let products = _mm256_sub_epi32(add_up_each(products), too_much);
             let scale = _mm256_mul_ps(row_scales, _mm256_set1_ps(vector.scales[block]));
-            *sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(add_up_each(products)), scale, *sum);
+            *sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, *sum);
         }
     }
     sums.map(|sum| floats(sum))
@@ -367,8 +394,7 @@ impl Panel for Pairs {
     }
 }
 
-/// For each four columns the quads of all rows, each weight 8 more than it is, so from 0 to 15: the products of a block fit
-/// into 16 bits together.
+/// For each four columns the quads of all rows, from 0 to 15: the products of a block fit into 16 bits together.
 #[repr(align(64))]
 pub(super) struct Quads([[u8; 4 * ROWS]; BLOCKS * BLOCK / 4]);
 
@@ -386,9 +412,8 @@ impl Panel for Quads {
     #[inline]
     #[allow(unsafe_code)]
     #[target_feature(enable = "avx2")]
-    unsafe fn fill(&mut self, block: usize, half: usize, weights: [__m256i; 8]) {
+    unsafe fn fill(&mut self, block: usize, half: usize, [a, b, c, d, e, f, g, h]: [__m256i; 8]) {
         let quads = &mut self.0[block * BLOCK / 4..][..BLOCK / 4];
-        let [a, b, c, d, e, f, g, h] = weights.map(|weights| _mm256_add_epi8(weights, _mm256_set1_epi8(8)));
         // As in `Pairs`, but only four rows fit into a half.
         let low = [(a, b), (c, d), (e, f), (g, h)].map(|(x, y)| _mm256_unpacklo_epi32(x, y));
         let high = [(a, b), (c, d), (e, f), (g, h)].map(|(x, y)| _mm256_unpackhi_epi32(x, y));
@@ -425,7 +450,7 @@ impl Panel for Quads {
             }
         }
         for (products, sum) in products.iter_mut().zip(sums) {
-            let too_much = _mm256_set1_epi32(8 * sum);
+            let too_much = _mm256_set1_epi32(Q4_0::EXCESS * sum);
             for product in products {
                 *product = _mm256_sub_epi32(_mm256_madd_epi16(*product, _mm256_set1_epi16(1)), too_much);
             }

@@ -31,11 +31,12 @@ pub(super) struct Bytes {
     wide: OnceLock<Vec<i16>>,
 }
 
-/// One vector of [`Bytes`].
+/// One token of [`Bytes`].
 #[derive(Clone, Copy)]
 struct Vector<'a> {
     quants: &'a [i8],
     scales: &'a [f32],
+    sums: &'a [i32],
 }
 
 /// Whether this module handles `dtype`.
@@ -59,9 +60,8 @@ pub(super) fn matmul(pool: &Pool, dtype: GgmlDType, weights: &[u8], columns: usi
         let mut scales = vec![0.0; columns / BLOCK];
         let [row] = tile.rows();
         unpack(dtype, &weights[row * row_bytes..][..row_bytes], &mut unpacked, &mut scales);
-        let weights = Vector { quants: &unpacked, scales: &scales };
         for (token, x) in x.vectors(columns).enumerate() {
-            tile.put(token, [dot(weights, x)]);
+            tile.put(token, [dot(&unpacked, &scales, x)]);
         }
     });
 }
@@ -81,7 +81,7 @@ pub(super) fn dot_rows(
     let mut scales = vec![0.0; columns / BLOCK];
     let one = |&row: &u32| {
         unpack(dtype, &weights[row as usize * row_bytes..][..row_bytes], &mut unpacked, &mut scales);
-        dot(Vector { quants: &unpacked, scales: &scales }, Vector { quants: &x.quants, scales: &x.scales })
+        dot(&unpacked, &scales, x.vectors(columns).next().expect("one vector"))
     };
     rows.iter().map(one).collect()
 }
@@ -106,13 +106,13 @@ fn unpack(dtype: GgmlDType, row: &[u8], quants: &mut [i8], scales: &mut [f32]) {
 
 by_cpu! {
     /// The definition of an element of a product.
-    fn dot(weights: Vector, x: Vector) -> f32 = dot_body
+    fn dot(weights: &[i8], weight_scales: &[f32], x: Vector) -> f32 = dot_body
 }
 
 #[inline(always)]
-fn dot_body<const FMA: bool>(weights: Vector, x: Vector) -> f32 {
-    let blocks = weights.quants.as_chunks::<BLOCK>().0.iter().zip(x.quants.as_chunks::<BLOCK>().0);
-    blocks.zip(weights.scales).zip(x.scales).fold(0.0, |sum, (((weights, x), weight_scale), scale)| {
+fn dot_body<const FMA: bool>(weights: &[i8], weight_scales: &[f32], x: Vector) -> f32 {
+    let blocks = weights.as_chunks::<BLOCK>().0.iter().zip(x.quants.as_chunks::<BLOCK>().0);
+    blocks.zip(weight_scales).zip(x.scales).fold(0.0, |sum, (((weights, x), weight_scale), scale)| {
         let products: i32 = weights.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
         multiply_add::<FMA>(products as f32, weight_scale * scale, sum)
     })
@@ -134,8 +134,10 @@ impl Bytes {
     }
 
     fn vectors(&self, columns: usize) -> impl Iterator<Item = Vector<'_>> {
-        let vectors = self.quants.chunks_exact(columns).zip(self.scales.chunks_exact(columns / BLOCK));
-        vectors.map(|(quants, scales)| Vector { quants, scales })
+        let blocks = columns / BLOCK;
+        let per_block = self.scales.chunks_exact(blocks).zip(self.sums.chunks_exact(blocks));
+        let vectors = self.quants.chunks_exact(columns).zip(per_block);
+        vectors.map(|(quants, (scales, sums))| Vector { quants, scales, sums })
     }
 }
 
@@ -219,8 +221,9 @@ mod tests {
     #[test]
     fn the_variant_without_fused_multiply_add_agrees() {
         let bytes = [1, 2].map(|seed| Bytes::new(&pool(), &noise(256, seed)));
-        let [weights, x] = bytes.each_ref().map(|bytes| Vector { quants: &bytes.quants, scales: &bytes.scales });
-        assert!((dot_body::<true>(weights, x) - dot_body::<false>(weights, x)).abs() < 1e-3);
+        let [weights, x] = bytes.each_ref().map(|bytes| bytes.vectors(256).next().unwrap());
+        let [fused, plain] = [dot_body::<true>, dot_body::<false>].map(|dot| dot(weights.quants, weights.scales, x));
+        assert!((fused - plain).abs() < 1e-3);
     }
 
     #[test]
