@@ -8,7 +8,6 @@ use super::super::{Tile, for_each_tile};
 use super::{BLOCK, Bytes, Vector};
 use crate::engine::pool::Pool;
 use std::arch::x86_64::*;
-use std::array::from_fn;
 
 /// Rows of a panel.
 const ROWS: usize = 16;
