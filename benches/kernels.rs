@@ -33,8 +33,8 @@ fn products(criterion: &mut Criterion) {
     let pool = Pool::new(1).expect("no thread is started");
     let weights = noise(ROWS * COLUMNS);
     let narrow: Vec<bf16> = weights.iter().map(|&weight| bf16::from_f32(weight)).collect();
-    measure(criterion, "f32", &|x, out| float::matmul(&pool, &weights, COLUMNS, x, out));
-    measure(criterion, "bf16", &|x, out| float::matmul(&pool, &narrow, COLUMNS, x, out));
+    measure(criterion, &pool, "f32", &|x, out| float::matmul(&weights, COLUMNS, x, out));
+    measure(criterion, &pool, "bf16", &|x, out| float::matmul(&narrow, COLUMNS, x, out));
     for (name, dtype) in [("q8_0", GgmlDType::Q8_0), ("q4_0", GgmlDType::Q4_0), ("q4_k", GgmlDType::Q4K)] {
         let row_bytes = COLUMNS / dtype.block_size() * dtype.type_size();
         let mut words = vec![0u64; ROWS * row_bytes / 8];
@@ -42,18 +42,18 @@ fn products(criterion: &mut Criterion) {
         for (row, weights) in blocks.chunks_exact_mut(row_bytes).zip(weights.chunks_exact(COLUMNS)) {
             quantized::encode(dtype, weights, row);
         }
-        measure(criterion, name, &|x, out| quantized::matmul(&pool, dtype, blocks, COLUMNS, x, out));
+        measure(criterion, &pool, name, &|x, out| quantized::matmul(dtype, blocks, COLUMNS, x, out));
     }
 }
 
-fn measure(criterion: &mut Criterion, name: &str, matmul: &dyn Fn(&Activations, &mut [f32])) {
+fn measure(criterion: &mut Criterion, pool: &Pool, name: &str, matmul: &dyn Fn(&Activations, &mut [f32])) {
     let mut group = criterion.benchmark_group(name);
     for tokens in TOKENS {
         let (x, mut out) = (noise(tokens * COLUMNS), vec![0.0; tokens * ROWS]);
         group.throughput(Throughput::Elements((tokens * ROWS * COLUMNS) as u64));
         // What is quantised once for several matrices counts here each time.
         let parameter = BenchmarkId::new("tokens", tokens);
-        group.bench_function(parameter, |bencher| bencher.iter(|| matmul(&Activations::new(&x), &mut out)));
+        group.bench_function(parameter, |bencher| bencher.iter(|| matmul(&Activations::new(pool, &x), &mut out)));
     }
     group.finish();
 }

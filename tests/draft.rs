@@ -2,8 +2,7 @@
 
 mod common;
 
-use common::engine;
-use qaio::Precision;
+use common::{EVERY_KERNEL, engine};
 use qaio::engine::{Engine, Interrupt, Request, Sampler, Sampling};
 use std::ops::ControlFlow;
 
@@ -26,12 +25,7 @@ fn plain(engine: &Engine, prompt: &[u32], sampling: Sampling) -> Vec<u32> {
 #[test]
 fn a_reply_with_guesses_is_the_reply_without() {
     let mut guessed = 0;
-    for (name, precision) in [
-        ("qwen2-tiny", Precision::F32),
-        ("qwen2-tiny-bf16", Precision::Bf16),
-        ("qwen3-tiny", Precision::Q8),
-        ("qwen2-tiny", Precision::Q4),
-    ] {
+    for (name, precision) in EVERY_KERNEL {
         let engine = engine(name, precision);
         for seed in 0..12 {
             // Random models soon repeat themselves when nothing is left to chance, and are guessed wrong when much is.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::engine;
+use common::{EVERY_KERNEL, engine};
 use qaio::engine::{CancelToken, Engine, Generated, Interrupt, Request, Sampling, StopReason};
 use qaio::{ErrorKind, Precision};
 use std::ops::ControlFlow;
@@ -44,12 +44,7 @@ fn at_once<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
 
 #[test]
 fn replies_made_together_are_those_made_alone() {
-    for (name, precision) in [
-        ("qwen2-tiny", Precision::F32),
-        ("qwen2-tiny-bf16", Precision::Bf16),
-        ("qwen3-tiny", Precision::Q8),
-        ("qwen2-tiny", Precision::Q4),
-    ] {
+    for (name, precision) in EVERY_KERNEL {
         let engine = engine(name, precision);
         let alone: Vec<_> = (0..CALLERS).map(|caller| reply(&engine, caller, &Interrupt::never()).unwrap()).collect();
         for _ in 0..5 {

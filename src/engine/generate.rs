@@ -88,7 +88,7 @@ impl Engine {
         let (mut draft, mut guessed, mut right) = (Draft::new(), Vec::new(), 0);
         let mut guessed_right = 0;
         let stop_reason = loop {
-            let left = (request.prompt.len() + request.max_tokens).min(self.context()) - seen.len();
+            let left = request.prompt.len().saturating_add(request.max_tokens).min(self.context()) - seen.len();
             if left == 0 {
                 break StopReason::Length;
             }

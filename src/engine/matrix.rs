@@ -77,29 +77,29 @@ impl Matrix {
     }
 
     /// `out[t, r] = Σ_c x[t, c] · self[r, c]`, with `x`: `[tokens, columns]`, `out`: `[tokens, rows]`.
-    pub(crate) fn apply(&self, pool: &Pool, x: &Activations, out: &mut [f32]) {
+    pub(crate) fn apply(&self, x: &Activations, out: &mut [f32]) {
         let bytes = self.bytes();
         match self.dtype {
-            GgmlDType::F32 => float::matmul::<f32>(pool, bytemuck::cast_slice(bytes), self.columns, x, out),
-            GgmlDType::F16 => float::matmul::<f16>(pool, bytemuck::cast_slice(bytes), self.columns, x, out),
-            GgmlDType::BF16 => float::matmul::<bf16>(pool, bytemuck::cast_slice(bytes), self.columns, x, out),
-            block => quantized::matmul(pool, block, bytes, self.columns, x, out),
+            GgmlDType::F32 => float::matmul::<f32>(bytemuck::cast_slice(bytes), self.columns, x, out),
+            GgmlDType::F16 => float::matmul::<f16>(bytemuck::cast_slice(bytes), self.columns, x, out),
+            GgmlDType::BF16 => float::matmul::<bf16>(bytemuck::cast_slice(bytes), self.columns, x, out),
+            block => quantized::matmul(block, bytes, self.columns, x, out),
         }
     }
 
     /// The outputs of some `rows` only, for one input `x`: `[columns]`. Bit-equal to those of [`apply`](Self::apply).
-    pub(crate) fn apply_rows(&self, pool: &Pool, x: &[f32], rows: &[u32]) -> Vec<f32> {
+    pub(crate) fn apply_rows(&self, x: &Activations, rows: &[u32]) -> Vec<f32> {
         match self.dtype {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => {
                 let mut row = vec![0.0; self.columns];
                 rows.iter()
                     .map(|&index| {
                         self.read_row(index as usize, &mut row);
-                        float::dot(&row, x)
+                        float::dot(&row, x.values())
                     })
                     .collect()
             }
-            block => quantized::dot_rows(pool, block, self.bytes(), self.columns, x, rows),
+            block => quantized::dot_rows(block, self.bytes(), self.columns, x, rows),
         }
     }
 

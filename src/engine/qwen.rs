@@ -127,23 +127,31 @@ impl Qwen {
         for (index, layer) in self.layers.iter().enumerate() {
             interrupt.check()?;
             let normed = layer.attention_norm.apply(&x);
-            add(&mut x, &layer.attention.forward(&self.pool, &self.config, &normed, &angles, sequences, index, &slots));
+            add(
+                &mut x,
+                &layer.attention.forward(&self.config, &self.input(&normed), &angles, sequences, index, &slots),
+            );
             let normed = layer.mlp_norm.apply(&x);
-            add(&mut x, &layer.mlp.forward(&self.pool, &normed));
+            add(&mut x, &layer.mlp.forward(&self.input(&normed)));
         }
         Ok(self.final_norm.apply(&x))
+    }
+
+    /// What matrices are multiplied with, on the model's threads.
+    fn input<'a>(&'a self, x: &'a [f32]) -> Activations<'a> {
+        Activations::new(&self.pool, x)
     }
 
     /// Logits `[states, vocab]` of hidden states `[states, hidden]`.
     pub(crate) fn logits(&self, hidden: &[f32]) -> Vec<f32> {
         let mut logits = vec![0.0; hidden.len() / self.config.hidden_size * self.config.vocab_size];
-        self.output.as_ref().unwrap_or(&self.embedding).apply(&self.pool, &Activations::new(hidden), &mut logits);
+        self.output.as_ref().unwrap_or(&self.embedding).apply(&self.input(hidden), &mut logits);
         logits
     }
 
     /// The logits of `ids` only.
     pub(crate) fn logits_of(&self, hidden: &[f32], ids: &[u32]) -> Vec<f32> {
-        self.output.as_ref().unwrap_or(&self.embedding).apply_rows(&self.pool, hidden, ids)
+        self.output.as_ref().unwrap_or(&self.embedding).apply_rows(&self.input(hidden), ids)
     }
 }
 
@@ -205,12 +213,10 @@ struct Attention {
 impl Attention {
     /// `x`: `[tokens of all sequences, hidden]`. Writes each sequence's keys and values into its KV, from position
     /// `slots` of its last segment.
-    #[allow(clippy::too_many_arguments)]
     fn forward(
         &self,
-        pool: &Pool,
         config: &Config,
-        x: &[f32],
+        x: &Activations,
         angles: &Angles,
         sequences: &mut [Sequence],
         layer: usize,
@@ -218,11 +224,10 @@ impl Attention {
     ) -> Vec<f32> {
         let Config { hidden_size: hidden, heads, kv_heads, head_dim, .. } = *config;
         let (q_width, kv_width) = (heads * head_dim, kv_heads * head_dim);
-        let tokens = x.len() / hidden;
-        let x = Activations::new(x);
-        let mut queries = self.q.apply(pool, &x, tokens);
-        let mut keys = self.k.apply(pool, &x, tokens);
-        let values = self.v.apply(pool, &x, tokens);
+        let (tokens, pool) = (x.values().len() / hidden, x.pool());
+        let mut queries = self.q.apply(x);
+        let mut keys = self.k.apply(x);
+        let values = self.v.apply(x);
         if let Some((q_norm, k_norm)) = &self.head_norms {
             queries = q_norm.apply(&queries);
             keys = k_norm.apply(&keys);
@@ -266,7 +271,7 @@ impl Attention {
             pool.for_each_chunk(&mut mixed, at_once * head_dim, |part, mixed| heads_of(part * at_once, mixed));
         }
         let mut out = vec![0.0; tokens * hidden];
-        self.o.apply(pool, &Activations::new(&mixed), &mut out);
+        self.o.apply(&Activations::new(pool, &mixed), &mut out);
         out
     }
 }
@@ -280,17 +285,16 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, pool: &Pool, x: &[f32]) -> Vec<f32> {
-        let tokens = x.len() / self.gate.columns;
+    fn forward(&self, x: &Activations) -> Vec<f32> {
+        let (tokens, pool) = (x.values().len() / self.gate.columns, x.pool());
         let mut gate = vec![0.0; tokens * self.gate.rows];
         let mut up = vec![0.0; tokens * self.gate.rows];
-        let x = Activations::new(x);
-        self.gate.apply(pool, &x, &mut gate);
-        self.up.apply(pool, &x, &mut up);
+        self.gate.apply(x, &mut gate);
+        self.up.apply(x, &mut up);
         const PART: usize = 1 << 13;
         pool.for_each_chunk(&mut gate, PART, |part, gate| silu_times(gate, &up[part * PART..][..gate.len()]));
         let mut out = vec![0.0; tokens * self.down.rows];
-        self.down.apply(pool, &Activations::new(&gate), &mut out);
+        self.down.apply(&Activations::new(pool, &gate), &mut out);
         out
     }
 }
@@ -303,9 +307,9 @@ struct Projection {
 }
 
 impl Projection {
-    fn apply(&self, pool: &Pool, x: &Activations, tokens: usize) -> Vec<f32> {
-        let mut out = vec![0.0; tokens * self.weight.rows];
-        self.weight.apply(pool, x, &mut out);
+    fn apply(&self, x: &Activations) -> Vec<f32> {
+        let mut out = vec![0.0; x.values().len() / self.weight.columns * self.weight.rows];
+        self.weight.apply(x, &mut out);
         if let Some(bias) = &self.bias {
             out.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
         }

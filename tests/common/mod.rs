@@ -12,6 +12,14 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
+/// Fixtures and precisions that together go through every kind of kernel and both families.
+pub const EVERY_KERNEL: [(&str, Precision); 4] = [
+    ("qwen2-tiny", Precision::F32),
+    ("qwen2-tiny-bf16", Precision::Bf16),
+    ("qwen3-tiny", Precision::Q8),
+    ("qwen2-tiny", Precision::Q4),
+];
+
 /// The engine of a fixture.
 pub fn engine(name: &str, precision: Precision) -> Engine {
     let options = EngineOptions { precision, threads: Some(2), context: None };

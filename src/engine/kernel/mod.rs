@@ -74,12 +74,13 @@ pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// Added to a small number, this leaves its nearest integer (ties to even) in the low bits.
+const TO_INTEGER: f32 = 12_582_912.0;
+
 /// `eˣ` to within two units in the last place; 0 below -87, infinite above 88. Without a branch, so that a loop of it becomes
 /// vectors. The reduction to `2ⁿ · eʳ` and the polynomial for `eʳ` are those of Cephes (Moshier, `expf.c`).
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
-    /// Added to a small number, this leaves its nearest integer in the low bits.
-    const TO_INTEGER: f32 = 12_582_912.0;
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const TERMS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
@@ -121,20 +122,29 @@ fn add_up(s: [f32; LANES]) -> f32 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
-/// Activations `[tokens, columns]` that several matrices are multiplied with.
+/// Activations `[tokens, columns]` that several matrices are multiplied with, and the threads that do it.
 pub(crate) struct Activations<'a> {
+    pool: &'a Pool,
     values: &'a [f32],
     /// Made when the first matrix asks for them.
     bytes: OnceLock<int8::Bytes>,
 }
 
 impl<'a> Activations<'a> {
-    pub(crate) fn new(values: &'a [f32]) -> Self {
-        Self { values, bytes: OnceLock::new() }
+    pub(crate) fn new(pool: &'a Pool, values: &'a [f32]) -> Self {
+        Self { pool, values, bytes: OnceLock::new() }
     }
 
-    fn bytes(&self, pool: &Pool) -> &int8::Bytes {
-        self.bytes.get_or_init(|| int8::Bytes::new(pool, self.values))
+    pub(crate) fn pool(&self) -> &'a Pool {
+        self.pool
+    }
+
+    pub(crate) fn values(&self) -> &[f32] {
+        self.values
+    }
+
+    fn bytes(&self) -> &int8::Bytes {
+        self.bytes.get_or_init(|| int8::Bytes::new(self.pool, self.values))
     }
 }
 

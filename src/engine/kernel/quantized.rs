@@ -2,7 +2,6 @@
 //! integers. Block formats are candle's; so are the dot products, except those of [`int8`].
 
 use super::{Activations, for_each_tile, int8};
-use crate::engine::pool::Pool;
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::k_quants::{
     BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0, GgmlType,
@@ -28,26 +27,19 @@ macro_rules! with_block {
 /// `out[t, r] = Σ_c x[t, c] · weights[r, c]`.
 ///
 /// `weights`: `[rows, columns]` as blocks of `dtype`, `x`: `[tokens, columns]`, `out`: `[tokens, rows]`.
-pub(crate) fn matmul(pool: &Pool, dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activations, out: &mut [f32]) {
+pub(crate) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activations, out: &mut [f32]) {
     if int8::handles(dtype) {
-        return int8::matmul(pool, dtype, weights, columns, x.bytes(pool), out);
+        return int8::matmul(dtype, weights, columns, x, out);
     }
-    with_block!(dtype, matmul_blocks(pool, weights, columns, x.values, out));
+    with_block!(dtype, matmul_blocks(weights, columns, x, out));
 }
 
 /// The dot products of `x` with some `rows` only; equal to those elements of [`matmul`].
-pub(crate) fn dot_rows(
-    pool: &Pool,
-    dtype: GgmlDType,
-    weights: &[u8],
-    columns: usize,
-    x: &[f32],
-    rows: &[u32],
-) -> Vec<f32> {
+pub(crate) fn dot_rows(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activations, rows: &[u32]) -> Vec<f32> {
     if int8::handles(dtype) {
-        return int8::dot_rows(pool, dtype, weights, columns, x, rows);
+        return int8::dot_rows(dtype, weights, columns, x, rows);
     }
-    with_block!(dtype, dot_rows_blocks(weights, columns, x, rows))
+    with_block!(dtype, dot_rows_blocks(weights, columns, x.values, rows))
 }
 
 /// `row` as f32.
@@ -104,12 +96,12 @@ fn blocks_mut<T: GgmlType>(bytes: &mut [u8]) -> &mut [T] {
     }
 }
 
-fn matmul_blocks<T: GgmlType>(pool: &Pool, weights: &[u8], columns: usize, x: &[f32], out: &mut [f32]) {
+fn matmul_blocks<T: GgmlType>(weights: &[u8], columns: usize, x: &Activations, out: &mut [f32]) {
     let weights = blocks::<T>(weights);
     let per_row = columns / T::BLCK_SIZE;
     let rows = weights.len() / per_row;
-    let x_blocks = quantize::<T::VecDotType>(x);
-    for_each_tile::<4>(pool, rows, rows * x.len(), out, |tile| {
+    let x_blocks = quantize::<T::VecDotType>(x.values);
+    for_each_tile::<4>(x.pool, rows, rows * x.values.len(), out, |tile| {
         let tile_rows = tile.rows().map(|row| &weights[row * per_row..][..per_row]);
         for (token, x) in x_blocks.chunks_exact(per_row).enumerate() {
             tile.put(token, tile_rows.map(|row| T::vec_dot(columns, row, x)));

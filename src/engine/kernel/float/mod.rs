@@ -7,7 +7,6 @@
 mod avx2;
 
 use super::{Activations, LANES, add_up, by_cpu, for_each_tile, multiply_add};
-use crate::engine::pool::Pool;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -34,8 +33,8 @@ pub(crate) trait Element: Copy + Sync {
 /// `out[t, r] = Σ_c x[t, c] · weights[r, c]`.
 ///
 /// `weights`: `[rows, columns]`, `x`: `[tokens, columns]`, `out`: `[tokens, rows]`.
-pub(crate) fn matmul<T: Element>(pool: &Pool, weights: &[T], columns: usize, x: &Activations, out: &mut [f32]) {
-    let (rows, x) = (weights.len() / columns, x.values);
+pub(crate) fn matmul<T: Element>(weights: &[T], columns: usize, x: &Activations, out: &mut [f32]) {
+    let (pool, rows, x) = (x.pool, weights.len() / columns, x.values);
     let row = |row: usize| &weights[row * columns..][..columns];
     for_each_tile::<ROWS>(pool, rows, rows * x.len(), out, |tile| {
         let rows = tile.rows().map(row);
@@ -198,6 +197,7 @@ impl Element for bf16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::pool::Pool;
 
     fn pool() -> Pool {
         Pool::new(2).unwrap()
@@ -213,7 +213,7 @@ mod tests {
             let weights = ramp(rows * columns, 0.37);
             let x = ramp(tokens * columns, 0.71);
             let mut out = vec![0.0; tokens * rows];
-            matmul(&pool(), &weights, columns, &Activations::new(&x), &mut out);
+            matmul(&weights, columns, &Activations::new(&pool(), &x), &mut out);
             for t in 0..tokens {
                 for r in 0..rows {
                     let exact: f64 =
@@ -233,7 +233,7 @@ mod tests {
             let (rows, tokens) = (weights.len() / columns, x.len() / columns);
             for tokens in [1, 2, 3, 4, tokens] {
                 let mut out = vec![0.0; tokens * rows];
-                matmul(&pool(), weights, columns, &Activations::new(&x[..tokens * columns]), &mut out);
+                matmul(weights, columns, &Activations::new(&pool(), &x[..tokens * columns]), &mut out);
                 for (t, x) in x.chunks_exact(columns).take(tokens).enumerate() {
                     for (r, row) in weights.chunks_exact(columns).enumerate() {
                         let mut scratch = Vec::new();

@@ -4,13 +4,13 @@
 //! defined as `Σ (bytes · bytes) · (scale · scale)` over the blocks: the integers of a block are added exactly, so in any
 //! order, the blocks with one multiply-add each, in theirs. All variants give the same bits.
 //!
-//! One or two tokens (decode) are multiplied with the weights where they lie; for more (prefill, batches) rows are
-//! unpacked once and used for all tokens.
+//! Few tokens (decode) are multiplied with the weights where they lie; for many (prefill, batches) rows are unpacked once
+//! and used for all tokens.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-use super::{LANES, by_cpu, for_each_tile, multiply_add};
+use super::{Activations, LANES, TO_INTEGER, by_cpu, for_each_tile, multiply_add};
 use crate::engine::pool::Pool;
 use candle_core::quantized::GgmlDType;
 use half::f16;
@@ -45,7 +45,8 @@ pub(super) fn handles(dtype: GgmlDType) -> bool {
 }
 
 /// `out[t, r] = Σ_c x[t, c] · weights[r, c]`; see [`super::quantized::matmul`].
-pub(super) fn matmul(pool: &Pool, dtype: GgmlDType, weights: &[u8], columns: usize, x: &Bytes, out: &mut [f32]) {
+pub(super) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activations, out: &mut [f32]) {
+    let (pool, x) = (x.pool, x.bytes());
     let row_bytes = columns / BLOCK * dtype.type_size();
     let rows = weights.len() / row_bytes;
     #[cfg(target_arch = "x86_64")]
@@ -67,21 +68,13 @@ pub(super) fn matmul(pool: &Pool, dtype: GgmlDType, weights: &[u8], columns: usi
 }
 
 /// The dot products of `x` with some `rows`; equal to those elements of [`matmul`].
-pub(super) fn dot_rows(
-    pool: &Pool,
-    dtype: GgmlDType,
-    weights: &[u8],
-    columns: usize,
-    x: &[f32],
-    rows: &[u32],
-) -> Vec<f32> {
+pub(super) fn dot_rows(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activations, rows: &[u32]) -> Vec<f32> {
     let row_bytes = columns / BLOCK * dtype.type_size();
-    let x = Bytes::new(pool, x);
     let mut unpacked = vec![0; columns];
     let mut scales = vec![0.0; columns / BLOCK];
     let one = |&row: &u32| {
         unpack(dtype, &weights[row as usize * row_bytes..][..row_bytes], &mut unpacked, &mut scales);
-        dot(&unpacked, &scales, x.vectors(columns).next().expect("one vector"))
+        dot(&unpacked, &scales, x.bytes().vectors(columns).next().expect("one vector"))
     };
     rows.iter().map(one).collect()
 }
@@ -147,9 +140,6 @@ by_cpu! {
 
 #[inline(always)]
 fn quantize_body<const FMA: bool>(x: &[f32], quants: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
-    /// Added to a small number, this leaves its nearest integer (ties to even) in the low bits.
-    const TO_INTEGER: f32 = 12_582_912.0;
-
     let blocks = x.as_chunks::<BLOCK>().0.iter().zip(quants.as_chunks_mut::<BLOCK>().0);
     for (((x, quants), scale), sum) in blocks.zip(scales).zip(sums) {
         let mut lanes = [0f32; LANES];
@@ -196,7 +186,9 @@ mod tests {
     fn defined(dtype: GgmlDType, weights: &[u8], columns: usize, x: &[f32]) -> Vec<f32> {
         let rows = weights.len() / (columns / BLOCK * dtype.type_size());
         let all: Vec<u32> = (0..rows as u32).collect();
-        x.chunks_exact(columns).flat_map(|x| dot_rows(&pool(), dtype, weights, columns, x, &all)).collect()
+        x.chunks_exact(columns)
+            .flat_map(|x| dot_rows(dtype, weights, columns, &Activations::new(&pool(), x), &all))
+            .collect()
     }
 
     #[test]
@@ -207,7 +199,7 @@ mod tests {
                 for tokens in [1, 2, 3, 4, 5, 7, 8, 13] {
                     let x = noise(tokens * columns, 6);
                     let mut out = vec![0.0; tokens * rows];
-                    matmul(&pool(), dtype, &weights, columns, &Bytes::new(&pool(), &x), &mut out);
+                    matmul(dtype, &weights, columns, &Activations::new(&pool(), &x), &mut out);
                     assert_eq!(
                         out,
                         defined(dtype, &weights, columns, &x),
@@ -237,8 +229,8 @@ mod tests {
         for value in [-127.0, 127.0] {
             for tokens in [1, 2, 5] {
                 let mut out = vec![0.0; tokens * 16];
-                let x = Bytes::new(&pool(), &vec![value; tokens * columns]);
-                matmul(&pool(), GgmlDType::Q8_0, &row.repeat(16), columns, &x, &mut out);
+                let x = vec![value; tokens * columns];
+                matmul(GgmlDType::Q8_0, &row.repeat(16), columns, &Activations::new(&pool(), &x), &mut out);
                 assert_eq!(out, vec![-128.0 * value * columns as f32; tokens * 16]);
             }
         }
