@@ -29,15 +29,31 @@ def join(a: Row, b: Row, rng: random.Random) -> str:
     return a.text.rstrip(".") + rng.choice((". ", ", ", " - ", " and ")) + b.text
 
 
-def sentiment_text(row: Row, others: list[Row], rng: random.Random) -> str:
-    """The text of `row`, varied; at times joined with another row of `others`, which share its language and label."""
+def turned(first: Row, last: Row, rng: random.Random) -> str:
+    """Two messages of opposite moods as one whose mood is the last one's: "…, but …"."""
+    a, b = first.text.rstrip("。.！!？? "), last.text
+    if last.lang == "zh":
+        return rng.choice((f"虽然{a}，但是{b}", f"{a}，但是{b}", f"{a}，不过{b}", f"{a}，结果{b}", f"{a}。但{b}"))
+    if b[1:2].islower() or b[1:2] == "'":
+        b = b if b.startswith("I'") else b[0].lower() + b[1:]
+    return rng.choice((f"{a}, but {b}", f"{a} but {b}", f"{a}. But {b}", f"{a}. Still, {b}", f"{a}, and yet {b}"))
+
+
+def sentiment_text(row: Row, alike: list[Row], opposite: list[Row], rng: random.Random) -> str:
+    """The text of `row`, varied; at times joined with another row of its language: one of `alike`, which share its mood, or
+    after one of `opposite`, which do not."""
     text = row.text
-    if len(text) < (30 if row.lang == "zh" else 80) and rng.random() < 0.2:
-        other = rng.choice(others)
-        if len(other.text) < (30 if row.lang == "zh" else 80):
+    if _short(row) and rng.random() < 0.25:
+        against = bool(opposite) and rng.random() < 0.35
+        other = rng.choice(opposite if against else alike)
+        if _short(other):
             pair = (row, other) if rng.random() < 0.5 else (other, row)
-            text = join(*pair, rng)
+            text = turned(other, row, rng) if against else join(*pair, rng)
     text = vary(text, rng)
     if row.sentiment in _EMOJI and rng.random() < 0.03:
         text += rng.choice(_EMOJI[row.sentiment])
     return text
+
+
+def _short(row: Row) -> bool:
+    return len(row.text) < (30 if row.lang == "zh" else 80)

@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: In order; each goes on from the checkpoint of the one before and leaves one under its own name.
 STAGES = (
     (Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.3, floor=0.3, groups=2), Mixture.pretraining),
-    (Stage("finetune", epochs=5, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, groups=2), Mixture.finetuning),
-    (Stage("replies", epochs=1, rate=2e-3, dropout=0.03, decay=1.0, floor=0.0, groups=2), Mixture.replying),
+    (Stage("finetune", epochs=3, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, groups=2), Mixture.finetuning),
+    (Stage("replies", epochs=2, rate=2e-3, dropout=0.03, decay=1.0, floor=0.0, groups=2), Mixture.replying),
 )
 STEPS = ("tokenizer", *(stage.name for stage, _ in STAGES), "export", "evaluate")
 

@@ -22,6 +22,7 @@ from topics import Topics
 SHARE = {POSITIVE: 0.93, NEUTRAL: 0.5, NEGATIVE: 0.07}
 #: The probability of the right label in the other tasks.
 SURE = 0.94
+OPPOSITE = {POSITIVE: NEGATIVE, NEGATIVE: POSITIVE}
 LANGUAGES = ("zh", "en")
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ class Mixture:
         labels = self._labels(self.messages + self._some(self.lexicon, 700) + self._some(self.emotions, 5000))
         return self._roles(
             sentiment=labels + self._taught("zh", 6000, 0.3) + self._taught("en", 5000, 0.3),
-            intent=self._intents(7500),
+            intent=self._intents(12_000),
             language=self._languages(1200),
             reply=self._replies(self.plain + self._by_topic(self._some(self.messages, 3000)), 0.0),
         )
@@ -85,7 +86,7 @@ class Mixture:
         replies += [replace(r, reply=self.topics.general(r, self.rng)) for r in english]
         general = self._some([r for r in self.messages if r.lang == "zh" and not self.topics.specific(r)], 1500)
         replies += [replace(r, reply=self.topics.reply(r, self.rng)) for r in general]
-        labels = self._labels(self.messages + self._some(self.emotions, 1500))
+        labels = self._labels(self._some(self.messages, 20_000) + self._some(self.emotions, 1500))
         return self._roles(sentiment=labels + self._taught("zh", 2000, 0.3) + self._taught("en", 2000, 0.3), intent=self._intents(3000), language=self._languages(900),
                            reply=self._replies(replies, 0.0))
 
@@ -114,7 +115,8 @@ class Mixture:
             alike[row.lang, row.sentiment].append(row)
         made = []
         for row in rows:
-            text = sentiment_text(row, alike[row.lang, row.sentiment], self.rng)
+            opposite = alike[row.lang, OPPOSITE[row.sentiment]] if row.sentiment in OPPOSITE else []
+            text = sentiment_text(row, alike[row.lang, row.sentiment], opposite, self.rng)
             made.append(self._felt(text, self._share(row), 0.6 if row.sentiment == NEUTRAL else 1.0))
         return made
 

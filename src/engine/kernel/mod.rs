@@ -34,13 +34,7 @@ pub(crate) fn has_avx2() -> bool {
 
 /// The name of the instruction set in use, for `qaio_model_info`.
 pub(crate) fn name() -> &'static str {
-    if has_avx2() {
-        "avx2+fma"
-    } else if cfg!(target_arch = "aarch64") {
-        "neon"
-    } else {
-        "portable"
-    }
+    int8::name()
 }
 
 /// Defines `$name`, compiled once for AVX2 + FMA and once for the plain target, chosen at run time. `$body` takes the

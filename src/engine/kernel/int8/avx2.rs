@@ -1,4 +1,4 @@
-//! The variants for AVX2 with FMA and F16C.
+//! The variants for AVX2 with FMA and F16C, and what those for later instruction sets share with them.
 //!
 //! For few tokens eight rows are multiplied where they lie; their integers are added across registers. For many tokens 16
 //! rows at a time are unpacked into a [`Panel`], where the same columns of all rows stand side by side, so that each sum
@@ -10,11 +10,9 @@ use crate::engine::pool::Pool;
 use std::arch::x86_64::*;
 
 /// Rows of a panel.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 /// Blocks of a panel: it takes a quarter of the first cache.
-const BLOCKS: usize = 8;
-/// Tokens of the register tile: with 16 rows, 8 registers of sums.
-const TOKENS: usize = 4;
+pub(super) const BLOCKS: usize = 8;
 /// From this many tokens on unpacking pays.
 const UNPACK_FROM: usize = 8;
 
@@ -22,9 +20,6 @@ const UNPACK_FROM: usize = 8;
 pub(super) trait Format {
     /// Of a block.
     const BYTES: usize;
-
-    /// Unpacked weights of 16 rows.
-    type Panel: Panel;
 
     /// How much more than the weights the bytes are.
     const EXCESS: i32;
@@ -44,7 +39,6 @@ pub(super) struct Q8_0;
 impl Format for Q8_0 {
     const BYTES: usize = 2 + BLOCK;
     const EXCESS: i32 = 0;
-    type Panel = Pairs;
 
     #[inline]
     #[allow(unsafe_code)]
@@ -70,7 +64,6 @@ pub(super) struct Q4_0;
 impl Format for Q4_0 {
     const BYTES: usize = 2 + BLOCK / 2;
     const EXCESS: i32 = 8;
-    type Panel = Quads;
 
     #[inline]
     #[allow(unsafe_code)]
@@ -111,21 +104,21 @@ macro_rules! block_of_8 {
     }};
 }
 
-/// See [`super::matmul`]. The processor must have AVX2, FMA and F16C.
-pub(super) fn matmul<F: Format>(pool: &Pool, weights: &[u8], columns: usize, x: &Bytes, out: &mut [f32]) {
+/// See [`super::matmul`]. The processor must have AVX2, FMA, F16C and what `P` needs.
+pub(super) fn matmul<F: Format, P: Panel>(pool: &Pool, weights: &[u8], columns: usize, x: &Bytes, out: &mut [f32]) {
     let row_bytes = columns / BLOCK * F::BYTES;
     let rows = weights.len() / row_bytes;
     let work = rows * x.quants.len();
     let vectors: Vec<Vector> = x.vectors(columns).collect();
-    assert!(super::super::has_avx2() && columns.is_multiple_of(BLOCK));
+    assert!(super::super::has_avx2() && P::runs_here() && columns.is_multiple_of(BLOCK));
     if vectors.len() >= UNPACK_FROM {
-        let x = Tokens { quants: F::Panel::activations(x), scales: &x.scales, sums: &x.sums, columns };
+        let x = Tokens { quants: P::activations(x), scales: &x.scales, sums: &x.sums, columns };
         for_each_tile::<ROWS>(pool, rows, work, out, |tile| {
             let packed = tile.rows().map(|row| &weights[row * row_bytes..][..row_bytes]);
             // SAFETY: the processor has what it takes, as asserted.
             #[allow(unsafe_code)]
             unsafe {
-                unpacked::<F>(packed, &x, tile);
+                unpacked::<F, P>(packed, &x, tile);
             }
         });
         return;
@@ -199,17 +192,45 @@ fn add_up_each([a, b, c, d, e, f, g, h]: [__m256i; 8]) -> __m256i {
 }
 
 /// Activations of many tokens, `[tokens, columns]`.
-struct Tokens<'a, Q> {
+pub(super) struct Tokens<'a, Q> {
     quants: &'a [Q],
     scales: &'a [f32],
     sums: &'a [i32],
     columns: usize,
 }
 
-/// Unpacked weights of 16 rows and up to 8 blocks. The unsafe functions need AVX2.
+/// `T` tokens' blocks, as many as the panel has: quants `[blocks, BLOCK]`, scales and sums of quants `[blocks]`.
+pub(super) struct Group<'a, Q, const T: usize> {
+    pub(super) quants: [&'a [[Q; BLOCK]]; T],
+    pub(super) scales: [&'a [f32]; T],
+    pub(super) sums: [&'a [i32]; T],
+}
+
+impl<Q> Tokens<'_, Q> {
+    /// `T` tokens from `token` on, `count` blocks from `first` on.
+    #[inline(always)]
+    fn group<const T: usize>(&self, token: usize, first: usize, count: usize) -> Group<'_, Q, T> {
+        let (blocks, quants) = (self.columns / BLOCK, self.quants.as_chunks::<BLOCK>().0);
+        let mut group = Group { quants: [&quants[..0]; T], scales: [&[][..]; T], sums: [&[][..]; T] };
+        for t in 0..T {
+            let at = (token + t) * blocks + first;
+            group.quants[t] = &quants[at..][..count];
+            group.scales[t] = &self.scales[at..][..count];
+            group.sums[t] = &self.sums[at..][..count];
+        }
+        group
+    }
+}
+
+/// Unpacked weights of 16 rows and up to 8 blocks. The unsafe functions need AVX2, FMA and what [`Panel::runs_here`] asks for.
 pub(super) trait Panel {
     /// How activations are stored.
     type Quant: Copy + Sync;
+
+    /// Tokens of the register tile, a power of two.
+    const TOKENS: usize;
+
+    fn runs_here() -> bool;
 
     fn activations(x: &Bytes) -> &[Self::Quant];
 
@@ -219,56 +240,72 @@ pub(super) trait Panel {
     #[allow(unsafe_code)]
     unsafe fn fill(&mut self, block: usize, half: usize, weights: [__m256i; 8]);
 
-    /// The integers of a block for `T` tokens, whose 32 quants these are, and the sums of these.
+    /// Adds the products with `T` tokens, at most [`Panel::TOKENS`], to `sums`. `scales`: of the weights, `[blocks, rows]`.
     #[allow(unsafe_code)]
-    unsafe fn products<const T: usize>(
+    unsafe fn add<const T: usize>(
         &self,
-        block: usize,
-        quants: [&[Self::Quant; BLOCK]; T],
-        sums: [i32; T],
-    ) -> [[__m256i; 2]; T];
+        scales: &[[f32; ROWS]],
+        x: &Group<Self::Quant, T>,
+        sums: &mut [[f32; ROWS]; T],
+    );
 }
 
 /// Products of 16 rows with all tokens.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn unpacked<F: Format>(rows: [&[u8]; ROWS], x: &Tokens<<F::Panel as Panel>::Quant>, tile: &Tile<ROWS>) {
+fn unpacked<F: Format, P: Panel>(rows: [&[u8]; ROWS], x: &Tokens<P::Quant>, tile: &Tile<ROWS>) {
     let blocks = x.columns / BLOCK;
     let mut sums = vec![[0f32; ROWS]; x.quants.len() / x.columns];
-    let mut panel = F::Panel::new();
+    let mut panel = P::new();
     let mut scales = [[0f32; ROWS]; BLOCKS];
     for first in (0..blocks).step_by(BLOCKS) {
         let scales = &mut scales[..BLOCKS.min(blocks - first)];
         for (block, scales) in scales.iter_mut().enumerate() {
-            unpack::<F>(rows, first + block, block, &mut *panel, scales);
+            unpack::<F, P>(rows, first + block, block, &mut panel, scales);
         }
-        let mut groups = sums.chunks_exact_mut(TOKENS);
         let mut token = 0;
-        for group in groups.by_ref() {
-            add::<F::Panel, TOKENS>(&panel, scales, x, token, first, group);
-            token += TOKENS;
+        if P::TOKENS >= 8 {
+            add_each::<P, 8>(&panel, scales, x, first, &mut token, &mut sums);
         }
-        let rest = groups.into_remainder();
-        match rest.len() {
-            3 => add::<F::Panel, 3>(&panel, scales, x, token, first, rest),
-            2 => add::<F::Panel, 2>(&panel, scales, x, token, first, rest),
-            1 => add::<F::Panel, 1>(&panel, scales, x, token, first, rest),
-            _ => {}
-        }
+        add_each::<P, 4>(&panel, scales, x, first, &mut token, &mut sums);
+        add_each::<P, 2>(&panel, scales, x, first, &mut token, &mut sums);
+        add_each::<P, 1>(&panel, scales, x, first, &mut token, &mut sums);
     }
     for (token, sums) in sums.into_iter().enumerate() {
         tile.put(token, sums);
     }
 }
 
+/// Adds the products of the panel, whose blocks are those from `first` on, with the tokens from `token` on, `T` at a time as
+/// long as there are so many.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn add_each<P: Panel, const T: usize>(
+    panel: &P,
+    scales: &[[f32; ROWS]],
+    x: &Tokens<P::Quant>,
+    first: usize,
+    token: &mut usize,
+    sums: &mut [[f32; ROWS]],
+) {
+    for sums in sums[*token..].as_chunks_mut::<T>().0 {
+        // SAFETY: the processor has what the panel needs, which `matmul` asserts.
+        #[allow(unsafe_code)]
+        unsafe {
+            panel.add(scales, &x.group(*token, first, scales.len()), sums);
+        }
+        *token += T;
+    }
+}
+
 /// Block `from` of each row, into block `to` of the panel.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn unpack<F: Format>(rows: [&[u8]; ROWS], from: usize, to: usize, panel: &mut F::Panel, scales: &mut [f32; ROWS]) {
+fn unpack<F: Format, P: Panel>(rows: [&[u8]; ROWS], from: usize, to: usize, panel: &mut P, scales: &mut [f32; ROWS]) {
     let (halves, _) = rows.as_chunks::<8>();
     for (half, rows) in halves.iter().enumerate() {
         let (weights, row_scales) = block_of_8!(F, rows, from);
         scales[half * 8..][..8].copy_from_slice(&floats(row_scales));
-        // SAFETY: the features that it asks for are this function's too.
+        // SAFETY: the processor has what the panel needs, which `matmul` asserts.
         #[allow(unsafe_code)]
         unsafe {
             panel.fill(to, half, weights);
@@ -276,56 +313,40 @@ fn unpack<F: Format>(rows: [&[u8]; ROWS], from: usize, to: usize, panel: &mut F:
     }
 }
 
-/// Adds the products of the panel, whose blocks are those from `first` on, with `T` tokens from `token` on.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn add<P: Panel, const T: usize>(
-    panel: &P,
-    panel_scales: &[[f32; ROWS]],
-    x: &Tokens<P::Quant>,
-    token: usize,
-    first: usize,
-    sums: &mut [[f32; ROWS]],
-) {
-    // Loops in place of `map`: what is not compiled for this function's features cannot be inlined into it.
-    let (blocks, count) = (x.columns / BLOCK, panel_scales.len());
-    let all = x.quants.as_chunks::<BLOCK>().0;
-    let mut quants = [&all[..0]; T];
-    let mut scales = [&x.scales[..0]; T];
-    let mut block_sums = [&x.sums[..0]; T];
-    for t in 0..T {
-        let at = (token + t) * blocks + first;
-        quants[t] = &all[at..][..count];
-        scales[t] = &x.scales[at..][..count];
-        block_sums[t] = &x.sums[at..][..count];
-    }
-    let sums: &mut [[f32; ROWS]; T] = sums.try_into().expect("one for each token");
-    for (block, row_scales) in panel_scales.iter().enumerate() {
-        let mut here = [&all[0]; T];
-        let mut sums_here = [0; T];
-        for t in 0..T {
-            here[t] = &quants[t][block];
-            sums_here[t] = block_sums[t][block];
-        }
-        // SAFETY: the features that it asks for are this function's too.
+/// Defines [`Panel::add`] for a panel in registers of 256 bits: `$products` gives the integers `[[__m256i; 2]; T]` of block
+/// `$block` for the group `$x`. A macro for the sake of `$features`, which all of it must be compiled for.
+macro_rules! add_by_halves {
+    ($features:literal, |$panel:ident, $block:ident, $x:ident| $products:expr) => {
+        #[inline]
         #[allow(unsafe_code)]
-        let products = unsafe { panel.products(block, here, sums_here) };
-        for t in 0..T {
-            let scale = _mm256_set1_ps(scales[t][block]);
-            for half in 0..2 {
-                let (sum, row_scales) = (&mut sums[t][half * 8..][..8], &row_scales[half * 8..][..8]);
-                // SAFETY: both slices have the eight floats of a register.
-                #[allow(unsafe_code)]
-                unsafe {
-                    let scale = _mm256_mul_ps(_mm256_loadu_ps(row_scales.as_ptr()), scale);
-                    let product = _mm256_cvtepi32_ps(products[t][half]);
-                    let total = _mm256_fmadd_ps(product, scale, _mm256_loadu_ps(sum.as_ptr()));
-                    _mm256_storeu_ps(sum.as_mut_ptr(), total);
+        #[target_feature(enable = $features)]
+        unsafe fn add<const T: usize>(
+            &self,
+            scales: &[[f32; ROWS]],
+            $x: &Group<Self::Quant, T>,
+            sums: &mut [[f32; ROWS]; T],
+        ) {
+            let $panel = self;
+            for ($block, row_scales) in scales.iter().enumerate() {
+                let products: [[__m256i; 2]; T] = $products;
+                for t in 0..T {
+                    let scale = _mm256_set1_ps($x.scales[t][$block]);
+                    for half in 0..2 {
+                        let (sum, row_scales) = (&mut sums[t][half * 8..][..8], &row_scales[half * 8..][..8]);
+                        // SAFETY: both slices have the eight floats of a register.
+                        unsafe {
+                            let scale = _mm256_mul_ps(_mm256_loadu_ps(row_scales.as_ptr()), scale);
+                            let product = _mm256_cvtepi32_ps(products[t][half]);
+                            let total = _mm256_fmadd_ps(product, scale, _mm256_loadu_ps(sum.as_ptr()));
+                            _mm256_storeu_ps(sum.as_mut_ptr(), total);
+                        }
+                    }
                 }
             }
         }
-    }
+    };
 }
+pub(super) use add_by_halves;
 
 /// For each two columns the pairs of all rows: two products of 16 bits are added to 32 at once.
 #[repr(align(64))]
@@ -333,6 +354,11 @@ pub(super) struct Pairs([[i16; 2 * ROWS]; BLOCKS * BLOCK / 2]);
 
 impl Panel for Pairs {
     type Quant = i16;
+    const TOKENS: usize = 4;
+
+    fn runs_here() -> bool {
+        super::super::has_avx2()
+    }
 
     fn activations(x: &Bytes) -> &[i16] {
         x.wide()
@@ -369,20 +395,12 @@ impl Panel for Pairs {
         }
     }
 
-    #[inline]
-    #[allow(unsafe_code)]
-    #[target_feature(enable = "avx2")]
-    unsafe fn products<const T: usize>(
-        &self,
-        block: usize,
-        quants: [&[i16; BLOCK]; T],
-        _: [i32; T],
-    ) -> [[__m256i; 2]; T] {
+    add_by_halves!("avx2,fma,f16c", |panel, block, x| {
         let mut products = [[_mm256_setzero_si256(); 2]; T];
-        for (pair, weights) in self.0[block * BLOCK / 2..][..BLOCK / 2].iter().enumerate() {
+        for (pair, weights) in panel.0[block * BLOCK / 2..][..BLOCK / 2].iter().enumerate() {
             let weights = load_both(weights);
             for t in 0..T {
-                let two = &quants[t].as_chunks::<2>().0[pair];
+                let two = &x.quants[t][block].as_chunks::<2>().0[pair];
                 let two = _mm256_set1_epi32(bytemuck::cast(*two));
                 for half in 0..2 {
                     products[t][half] = _mm256_add_epi32(products[t][half], _mm256_madd_epi16(weights[half], two));
@@ -390,28 +408,34 @@ impl Panel for Pairs {
             }
         }
         products
-    }
+    });
 }
 
-/// For each four columns the quads of all rows, from 0 to 15: the products of a block fit into 16 bits together.
+/// For each four columns the quads of all rows, as unsigned bytes: `EXCESS` too large.
 #[repr(align(64))]
-pub(super) struct Quads([[u8; 4 * ROWS]; BLOCKS * BLOCK / 4]);
+pub(super) struct Quads<const EXCESS: i32>([[u8; 4 * ROWS]; BLOCKS * BLOCK / 4]);
 
-impl Panel for Quads {
-    type Quant = i8;
-
-    fn activations(x: &Bytes) -> &[i8] {
-        &x.quants
+impl<const EXCESS: i32> Quads<EXCESS> {
+    pub(super) fn empty() -> Self {
+        Self([[0; 4 * ROWS]; BLOCKS * BLOCK / 4])
     }
 
-    fn new() -> Box<Self> {
-        Box::new(Self([[0; 4 * ROWS]; BLOCKS * BLOCK / 4]))
+    /// The quads of a block.
+    #[inline(always)]
+    pub(super) fn block(&self, block: usize) -> &[[u8; 4 * ROWS]] {
+        &self.0[block * BLOCK / 4..][..BLOCK / 4]
     }
 
+    /// See [`Panel::fill`]. Takes signed bytes when `EXCESS` is 128.
     #[inline]
-    #[allow(unsafe_code)]
     #[target_feature(enable = "avx2")]
-    unsafe fn fill(&mut self, block: usize, half: usize, [a, b, c, d, e, f, g, h]: [__m256i; 8]) {
+    pub(super) fn fill(&mut self, block: usize, half: usize, mut weights: [__m256i; 8]) {
+        if EXCESS == 128 {
+            for weights in &mut weights {
+                *weights = _mm256_xor_si256(*weights, _mm256_set1_epi8(-128));
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = weights;
         let quads = &mut self.0[block * BLOCK / 4..][..BLOCK / 4];
         // As in `Pairs`, but only four rows fit into a half.
         let low = [(a, b), (c, d), (e, f), (g, h)].map(|(x, y)| _mm256_unpacklo_epi32(x, y));
@@ -427,41 +451,61 @@ impl Panel for Quads {
             }
         }
     }
+}
+
+/// Weights from 0 to 15: the products of a block fit into 16 bits together.
+pub(super) struct Nibbles(Quads<{ Q4_0::EXCESS }>);
+
+impl Panel for Nibbles {
+    type Quant = i8;
+    const TOKENS: usize = 4;
+
+    fn runs_here() -> bool {
+        super::super::has_avx2()
+    }
+
+    fn activations(x: &Bytes) -> &[i8] {
+        &x.quants
+    }
+
+    fn new() -> Box<Self> {
+        Box::new(Self(Quads::empty()))
+    }
 
     #[inline]
     #[allow(unsafe_code)]
     #[target_feature(enable = "avx2")]
-    unsafe fn products<const T: usize>(
-        &self,
-        block: usize,
-        quants: [&[i8; BLOCK]; T],
-        sums: [i32; T],
-    ) -> [[__m256i; 2]; T] {
+    unsafe fn fill(&mut self, block: usize, half: usize, weights: [__m256i; 8]) {
+        self.0.fill(block, half, weights);
+    }
+
+    add_by_halves!("avx2,fma,f16c", |panel, block, x| {
         let mut products = [[_mm256_setzero_si256(); 2]; T];
-        for (quad, weights) in self.0[block * BLOCK / 4..][..BLOCK / 4].iter().enumerate() {
+        for (quad, weights) in panel.0.block(block).iter().enumerate() {
             let weights = load_both(weights);
             for t in 0..T {
-                let four = &quants[t].as_chunks::<4>().0[quad];
+                let four = &x.quants[t][block].as_chunks::<4>().0[quad];
                 let four = _mm256_set1_epi32(bytemuck::cast(*four));
                 for half in 0..2 {
                     products[t][half] = _mm256_add_epi16(products[t][half], _mm256_maddubs_epi16(weights[half], four));
                 }
             }
         }
-        for (products, sum) in products.iter_mut().zip(sums) {
-            let too_much = _mm256_set1_epi32(Q4_0::EXCESS * sum);
-            for product in products {
-                *product = _mm256_sub_epi32(_mm256_madd_epi16(*product, _mm256_set1_epi16(1)), too_much);
+        for t in 0..T {
+            let too_much = _mm256_set1_epi32(Q4_0::EXCESS * x.sums[t][block]);
+            for half in 0..2 {
+                let wide = _mm256_madd_epi16(products[t][half], _mm256_set1_epi16(1));
+                products[t][half] = _mm256_sub_epi32(wide, too_much);
             }
         }
         products
-    }
+    });
 }
 
 /// Both registers of a line of a panel.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_both<T: bytemuck::Pod, const N: usize>(line: &[T; N]) -> [__m256i; 2] {
+pub(super) fn load_both<T: bytemuck::Pod, const N: usize>(line: &[T; N]) -> [__m256i; 2] {
     const { assert!(size_of::<[T; N]>() == 64) };
     // SAFETY: a line is as long as two registers, as asserted.
     #[allow(unsafe_code)]

@@ -2,13 +2,15 @@
 //!
 //! The activations are quantised like the weights: signed bytes with a scale per block of 32. An element of a product is
 //! defined as `Σ (bytes · bytes) · (scale · scale)` over the blocks: the integers of a block are added exactly, so in any
-//! order, the blocks with one multiply-add each, in theirs. All variants give the same bits.
+//! order, the blocks with one multiply-add each, in theirs. All [`VARIANTS`] give the same bits.
 //!
 //! Few tokens (decode) are multiplied with the weights where they lie; for many (prefill, batches) rows are unpacked once
 //! and used for all tokens.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
 use super::{Activations, LANES, TO_INTEGER, by_cpu, for_each_tile, multiply_add};
 use crate::engine::pool::Pool;
@@ -44,18 +46,72 @@ pub(super) fn handles(dtype: GgmlDType) -> bool {
     matches!(dtype, GgmlDType::Q8_0 | GgmlDType::Q4_0)
 }
 
+/// Products for an instruction set.
+struct Variant {
+    name: &'static str,
+    runs_here: fn() -> bool,
+    q8_0: Matmul,
+    q4_0: Matmul,
+}
+
+/// Threads, weights, columns, activations, products.
+type Matmul = fn(&Pool, &[u8], usize, &Bytes, &mut [f32]);
+
+/// The fastest first.
+const VARIANTS: &[Variant] = &[
+    #[cfg(target_arch = "x86_64")]
+    Variant {
+        name: "avx512+vnni",
+        runs_here: <vnni::Whole<128> as avx2::Panel>::runs_here,
+        q8_0: avx2::matmul::<avx2::Q8_0, vnni::Whole<128>>,
+        q4_0: avx2::matmul::<avx2::Q4_0, vnni::Whole<8>>,
+    },
+    #[cfg(target_arch = "x86_64")]
+    Variant {
+        name: "avx2+fma+vnni",
+        runs_here: <vnni::Halves<128> as avx2::Panel>::runs_here,
+        q8_0: avx2::matmul::<avx2::Q8_0, vnni::Halves<128>>,
+        q4_0: avx2::matmul::<avx2::Q4_0, vnni::Halves<8>>,
+    },
+    #[cfg(target_arch = "x86_64")]
+    Variant {
+        name: "avx2+fma",
+        runs_here: super::has_avx2,
+        q8_0: avx2::matmul::<avx2::Q8_0, avx2::Pairs>,
+        q4_0: avx2::matmul::<avx2::Q4_0, avx2::Nibbles>,
+    },
+    Variant {
+        name: if cfg!(target_arch = "aarch64") { "neon" } else { "portable" },
+        runs_here: || true,
+        q8_0: |pool, weights, columns, x, out| by_definition(GgmlDType::Q8_0, pool, weights, columns, x, out),
+        q4_0: |pool, weights, columns, x, out| by_definition(GgmlDType::Q4_0, pool, weights, columns, x, out),
+    },
+];
+
+impl Variant {
+    fn of(&self, dtype: GgmlDType) -> Matmul {
+        if dtype == GgmlDType::Q8_0 { self.q8_0 } else { self.q4_0 }
+    }
+
+    /// The fastest that this processor has.
+    fn best() -> &'static Self {
+        VARIANTS.iter().find(|variant| (variant.runs_here)()).expect("the last runs everywhere")
+    }
+}
+
+/// The name of the instruction set in use.
+pub(super) fn name() -> &'static str {
+    Variant::best().name
+}
+
 /// `out[t, r] = Σ_c x[t, c] · weights[r, c]`; see [`super::quantized::matmul`].
 pub(super) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activations, out: &mut [f32]) {
-    let (pool, x) = (x.pool, x.bytes());
+    Variant::best().of(dtype)(x.pool, weights, columns, x.bytes(), out);
+}
+
+fn by_definition(dtype: GgmlDType, pool: &Pool, weights: &[u8], columns: usize, x: &Bytes, out: &mut [f32]) {
     let row_bytes = columns / BLOCK * dtype.type_size();
     let rows = weights.len() / row_bytes;
-    #[cfg(target_arch = "x86_64")]
-    if super::has_avx2() {
-        return match dtype {
-            GgmlDType::Q8_0 => avx2::matmul::<avx2::Q8_0>(pool, weights, columns, x, out),
-            _ => avx2::matmul::<avx2::Q4_0>(pool, weights, columns, x, out),
-        };
-    }
     for_each_tile::<1>(pool, rows, rows * x.quants.len(), out, |tile| {
         let mut unpacked = vec![0; columns];
         let mut scales = vec![0.0; columns / BLOCK];
@@ -166,6 +222,11 @@ mod tests {
         Pool::new(2).unwrap()
     }
 
+    /// All that this processor can run.
+    fn variants() -> impl Iterator<Item = &'static Variant> {
+        VARIANTS.iter().filter(|variant| (variant.runs_here)())
+    }
+
     fn noise(length: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
         let next = || {
@@ -196,15 +257,14 @@ mod tests {
         for dtype in [GgmlDType::Q8_0, GgmlDType::Q4_0] {
             for (rows, columns) in [(1, 32), (7, 96), (16, 256), (33, 288), (50, 1024)] {
                 let weights = encoded(dtype, &noise(rows * columns, 5));
-                for tokens in [1, 2, 3, 4, 5, 7, 8, 13] {
+                for tokens in [1, 2, 3, 4, 5, 7, 8, 13, 24] {
                     let x = noise(tokens * columns, 6);
-                    let mut out = vec![0.0; tokens * rows];
-                    matmul(dtype, &weights, columns, &Activations::new(&pool(), &x), &mut out);
-                    assert_eq!(
-                        out,
-                        defined(dtype, &weights, columns, &x),
-                        "{dtype:?} {rows} x {columns}, {tokens} tokens"
-                    );
+                    let defined = defined(dtype, &weights, columns, &x);
+                    for variant in variants() {
+                        let mut out = vec![0.0; tokens * rows];
+                        variant.of(dtype)(&pool(), &weights, columns, &Bytes::new(&pool(), &x), &mut out);
+                        assert_eq!(out, defined, "{} {dtype:?} {rows} x {columns}, {tokens} tokens", variant.name);
+                    }
                 }
             }
         }
@@ -227,11 +287,13 @@ mod tests {
             row.extend([0x80; BLOCK]);
         }
         for value in [-127.0, 127.0] {
-            for tokens in [1, 2, 5] {
-                let mut out = vec![0.0; tokens * 16];
-                let x = vec![value; tokens * columns];
-                matmul(GgmlDType::Q8_0, &row.repeat(16), columns, &Activations::new(&pool(), &x), &mut out);
-                assert_eq!(out, vec![-128.0 * value * columns as f32; tokens * 16]);
+            for tokens in [1, 2, 5, 15] {
+                let x = Bytes::new(&pool(), &vec![value; tokens * columns]);
+                for variant in variants() {
+                    let mut out = vec![0.0; tokens * 16];
+                    (variant.q8_0)(&pool(), &row.repeat(16), columns, &x, &mut out);
+                    assert_eq!(out, vec![-128.0 * value * columns as f32; tokens * 16], "{}", variant.name);
+                }
             }
         }
     }
