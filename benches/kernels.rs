@@ -35,7 +35,13 @@ fn products(criterion: &mut Criterion) {
     let narrow: Vec<bf16> = weights.iter().map(|&weight| bf16::from_f32(weight)).collect();
     measure(criterion, &pool, "f32", &|x, out| float::matmul(&weights, COLUMNS, x, out));
     measure(criterion, &pool, "bf16", &|x, out| float::matmul(&narrow, COLUMNS, x, out));
-    for (name, dtype) in [("q8_0", GgmlDType::Q8_0), ("q4_0", GgmlDType::Q4_0), ("q4_k", GgmlDType::Q4K)] {
+    for (name, dtype) in [
+        ("q8_0", GgmlDType::Q8_0),
+        ("q4_0", GgmlDType::Q4_0),
+        ("q5_0", GgmlDType::Q5_0),
+        ("q4_k", GgmlDType::Q4K),
+        ("q6_k", GgmlDType::Q6K),
+    ] {
         let row_bytes = COLUMNS / dtype.block_size() * dtype.type_size();
         let mut words = vec![0u64; ROWS * row_bytes / 8];
         let blocks: &mut [u8] = bytemuck::cast_slice_mut(&mut words);

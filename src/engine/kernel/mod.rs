@@ -4,15 +4,20 @@
 //! neighbours, so that the same text gives the same logits in any company. Which instruction set runs is decided at
 //! run time; see [`name`].
 
+mod activations;
 pub(crate) mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 pub(crate) mod float;
 mod int8;
+mod k_quants;
 pub(crate) mod quantized;
+
+pub(crate) use activations::Activations;
 
 use super::pool::Pool;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 /// Work below this many multiplications is not worth waking a second thread for.
 const SERIAL_WORK: usize = 1 << 17;
@@ -114,32 +119,6 @@ const LANES: usize = 8;
 #[inline(always)]
 fn add_up(s: [f32; LANES]) -> f32 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
-}
-
-/// Activations `[tokens, columns]` that several matrices are multiplied with, and the threads that do it.
-pub(crate) struct Activations<'a> {
-    pool: &'a Pool,
-    values: &'a [f32],
-    /// Made when the first matrix asks for them.
-    bytes: OnceLock<int8::Bytes>,
-}
-
-impl<'a> Activations<'a> {
-    pub(crate) fn new(pool: &'a Pool, values: &'a [f32]) -> Self {
-        Self { pool, values, bytes: OnceLock::new() }
-    }
-
-    pub(crate) fn pool(&self) -> &'a Pool {
-        self.pool
-    }
-
-    pub(crate) fn values(&self) -> &[f32] {
-        self.values
-    }
-
-    fn bytes(&self) -> &int8::Bytes {
-        self.bytes.get_or_init(|| int8::Bytes::new(self.pool, self.values))
-    }
 }
 
 /// Up to `R` rows of weights, and the right to write their products.

@@ -1,7 +1,8 @@
 //! Products with quantised weights: the activations are quantised too (to 8 bits, per block), the sums of a block are
-//! integers. Block formats are candle's; so are the dot products, except those of [`int8`].
+//! integers. Block formats are candle's; so are the dot products, except those of [`int8`] and
+//! [`k_quants`].
 
-use super::{Activations, for_each_tile, int8};
+use super::{Activations, for_each_tile, int8, k_quants};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::k_quants::{
     BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0, GgmlType,
@@ -31,6 +32,9 @@ pub(crate) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activ
     if int8::handles(dtype) {
         return int8::matmul(dtype, weights, columns, x, out);
     }
+    if k_quants::handles(dtype) {
+        return k_quants::matmul(dtype, weights, columns, x, out);
+    }
     with_block!(dtype, matmul_blocks(weights, columns, x, out));
 }
 
@@ -38,6 +42,9 @@ pub(crate) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activ
 pub(crate) fn dot_rows(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activations, rows: &[u32]) -> Vec<f32> {
     if int8::handles(dtype) {
         return int8::dot_rows(dtype, weights, columns, x, rows);
+    }
+    if k_quants::handles(dtype) {
+        return k_quants::dot_rows(dtype, weights, columns, x, rows);
     }
     with_block!(dtype, dot_rows_blocks(weights, columns, x.values, rows))
 }

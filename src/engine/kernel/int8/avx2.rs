@@ -4,8 +4,12 @@
 //! rows at a time are unpacked into a [`Panel`], where the same columns of all rows stand side by side, so that each sum
 //! has a place in a register of its own and nothing is added across.
 
+#![allow(clippy::needless_range_loop, reason = "several arrays of registers go by the same index")]
+
+use super::super::activations::{Bytes, Vector};
+use super::super::avx2::{add_up_each, floats, load_both, store};
 use super::super::{Tile, for_each_tile};
-use super::{BLOCK, Bytes, Vector};
+use super::BLOCK;
 use crate::engine::pool::Pool;
 use std::arch::x86_64::*;
 
@@ -55,6 +59,37 @@ impl Format for Q8_0 {
         // |w| · (x with the sign of w): the first factor is unsigned, as the instruction wants it, and with |x| <= 127 two
         // products fit into 16 bits.
         _mm256_maddubs_epi16(_mm256_sign_epi8(weights, weights), _mm256_sign_epi8(x, weights))
+    }
+}
+
+/// A bit for each weight, then nibbles as in [`Q4_0`]: together 16 too large.
+pub(super) struct Q5_0;
+
+impl Format for Q5_0 {
+    const BYTES: usize = 2 + BLOCK / 8 + BLOCK / 2;
+    const EXCESS: i32 = 0;
+
+    #[inline]
+    #[allow(unsafe_code)]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn weights(packed: *const u8) -> __m256i {
+        // SAFETY: 20 bytes are readable, as the trait asks.
+        let (bits, nibbles) = unsafe { (packed.cast::<i32>().read_unaligned(), Q4_0::weights(packed.add(BLOCK / 8))) };
+        // Each byte gets the byte that has its bit.
+        let spread = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+        let bits = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), spread);
+        let own = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
+        let unset = _mm256_cmpeq_epi8(_mm256_and_si256(bits, own), _mm256_setzero_si256());
+        // What has the bit is its nibble, what has not is 16 less.
+        _mm256_or_si256(nibbles, _mm256_and_si256(unset, _mm256_set1_epi8(-16)))
+    }
+
+    #[inline]
+    #[allow(unsafe_code)]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn products(weights: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: the features that it asks for are this function's too.
+        unsafe { Q8_0::products(weights, x) }
     }
 }
 
@@ -172,7 +207,7 @@ fn in_place<F: Format, const T: usize>(rows: [&[u8]; 8], vectors: [Vector; T]) -
                 let pairs = unsafe { F::products(weights, x) };
                 _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
             });
-            let too_much = _mm256_set1_epi32(F::EXCESS * vector.sums[block]);
+            let too_much = _mm256_set1_epi32(F::EXCESS * i32::from(vector.sums[block]));
             let products = _mm256_sub_epi32(add_up_each(products), too_much);
             let scale = _mm256_mul_ps(row_scales, _mm256_set1_ps(vector.scales[block]));
             *sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, *sum);
@@ -181,21 +216,11 @@ fn in_place<F: Format, const T: usize>(rows: [&[u8]; 8], vectors: [Vector; T]) -
     sums.map(|sum| floats(sum))
 }
 
-/// The sum of each of eight registers.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_up_each([a, b, c, d, e, f, g, h]: [__m256i; 8]) -> __m256i {
-    // Each half of a register has a half of the sums of its four.
-    let low = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    let high = _mm256_hadd_epi32(_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
-    _mm256_add_epi32(_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high))
-}
-
 /// Activations of many tokens, `[tokens, columns]`.
 pub(super) struct Tokens<'a, Q> {
     quants: &'a [Q],
     scales: &'a [f32],
-    sums: &'a [i32],
+    sums: &'a [i16],
     columns: usize,
 }
 
@@ -203,7 +228,7 @@ pub(super) struct Tokens<'a, Q> {
 pub(super) struct Group<'a, Q, const T: usize> {
     pub(super) quants: [&'a [[Q; BLOCK]]; T],
     pub(super) scales: [&'a [f32]; T],
-    pub(super) sums: [&'a [i32]; T],
+    pub(super) sums: [&'a [i16]; T],
 }
 
 impl<Q> Tokens<'_, Q> {
@@ -413,10 +438,10 @@ impl Panel for Pairs {
 
 /// For each four columns the quads of all rows, as unsigned bytes: `EXCESS` too large.
 #[repr(align(64))]
-pub(super) struct Quads<const EXCESS: i32>([[u8; 4 * ROWS]; BLOCKS * BLOCK / 4]);
+pub(in super::super) struct Quads<const EXCESS: i32>([[u8; 4 * ROWS]; BLOCKS * BLOCK / 4]);
 
 impl<const EXCESS: i32> Quads<EXCESS> {
-    pub(super) fn empty() -> Self {
+    pub(in super::super) fn empty() -> Self {
         Self([[0; 4 * ROWS]; BLOCKS * BLOCK / 4])
     }
 
@@ -426,10 +451,16 @@ impl<const EXCESS: i32> Quads<EXCESS> {
         &self.0[block * BLOCK / 4..][..BLOCK / 4]
     }
 
+    /// Four columns of all rows.
+    #[inline(always)]
+    pub(in super::super) fn quad(&self, quad: usize) -> &[u8; 4 * ROWS] {
+        &self.0[quad]
+    }
+
     /// See [`Panel::fill`]. Takes signed bytes when `EXCESS` is 128.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn fill(&mut self, block: usize, half: usize, mut weights: [__m256i; 8]) {
+    pub(in super::super) fn fill(&mut self, block: usize, half: usize, mut weights: [__m256i; 8]) {
         if EXCESS == 128 {
             for weights in &mut weights {
                 *weights = _mm256_xor_si256(*weights, _mm256_set1_epi8(-128));
@@ -492,7 +523,7 @@ impl Panel for Nibbles {
             }
         }
         for t in 0..T {
-            let too_much = _mm256_set1_epi32(Q4_0::EXCESS * x.sums[t][block]);
+            let too_much = _mm256_set1_epi32(Q4_0::EXCESS * i32::from(x.sums[t][block]));
             for half in 0..2 {
                 let wide = _mm256_madd_epi16(products[t][half], _mm256_set1_epi16(1));
                 products[t][half] = _mm256_sub_epi32(wide, too_much);
@@ -500,41 +531,4 @@ impl Panel for Nibbles {
         }
         products
     });
-}
-
-/// Both registers of a line of a panel.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn load_both<T: bytemuck::Pod, const N: usize>(line: &[T; N]) -> [__m256i; 2] {
-    const { assert!(size_of::<[T; N]>() == 64) };
-    // SAFETY: a line is as long as two registers, as asserted.
-    #[allow(unsafe_code)]
-    unsafe {
-        [_mm256_loadu_si256(line.as_ptr().cast()), _mm256_loadu_si256(line.as_ptr().cast::<__m256i>().add(1))]
-    }
-}
-
-/// Writes the first or last register of a line.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store<T: bytemuck::Pod, const N: usize>(line: &mut [T; N], half: usize, register: __m256i) {
-    const { assert!(size_of::<[T; N]>() == 64) };
-    assert!(half < 2);
-    // SAFETY: a line is as long as two registers, as asserted.
-    #[allow(unsafe_code)]
-    unsafe {
-        _mm256_storeu_si256(line.as_mut_ptr().cast::<__m256i>().add(half), register);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn floats(register: __m256) -> [f32; 8] {
-    let mut floats = [0f32; 8];
-    // SAFETY: `floats` has room for the eight of the register.
-    #[allow(unsafe_code)]
-    unsafe {
-        _mm256_storeu_ps(floats.as_mut_ptr(), register);
-    }
-    floats
 }

@@ -1,4 +1,4 @@
-//! Products with Q8_0 and Q4_0 weights, the formats that this library makes itself.
+//! Products with weights in blocks of 32 with one scale: Q8_0 and Q4_0, the formats that this library makes itself, and Q5_0.
 //!
 //! The activations are quantised like the weights: signed bytes with a scale per block of 32. An element of a product is
 //! defined as `Σ (bytes · bytes) · (scale · scale)` over the blocks: the integers of a block are added exactly, so in any
@@ -8,42 +8,22 @@
 //! and used for all tokens.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
-use super::{Activations, LANES, TO_INTEGER, by_cpu, for_each_tile, multiply_add};
+use super::activations::{Activations, Bytes, Vector};
+use super::{by_cpu, for_each_tile, multiply_add};
 use crate::engine::pool::Pool;
 use candle_core::quantized::GgmlDType;
 use half::f16;
-use std::sync::OnceLock;
 
 /// Elements that share a scale.
-const BLOCK: usize = 32;
-
-/// Activations that one thread quantises at a time.
-const PART: usize = 1 << 14;
-
-/// Activations as bytes: `quants` `[tokens, columns]`; `scales` and `sums` of quants `[tokens, columns / BLOCK]`.
-pub(super) struct Bytes {
-    quants: Vec<i8>,
-    scales: Vec<f32>,
-    sums: Vec<i32>,
-    /// The same in 16 bits, when a variant asks for it.
-    wide: OnceLock<Vec<i16>>,
-}
-
-/// One token of [`Bytes`].
-#[derive(Clone, Copy)]
-struct Vector<'a> {
-    quants: &'a [i8],
-    scales: &'a [f32],
-    sums: &'a [i32],
-}
+pub(super) const BLOCK: usize = 32;
 
 /// Whether this module handles `dtype`.
 pub(super) fn handles(dtype: GgmlDType) -> bool {
-    matches!(dtype, GgmlDType::Q8_0 | GgmlDType::Q4_0)
+    matches!(dtype, GgmlDType::Q8_0 | GgmlDType::Q5_0 | GgmlDType::Q4_0)
 }
 
 /// Products for an instruction set.
@@ -51,6 +31,7 @@ struct Variant {
     name: &'static str,
     runs_here: fn() -> bool,
     q8_0: Matmul,
+    q5_0: Matmul,
     q4_0: Matmul,
 }
 
@@ -64,6 +45,7 @@ const VARIANTS: &[Variant] = &[
         name: "avx512+vnni",
         runs_here: <vnni::Whole<128> as avx2::Panel>::runs_here,
         q8_0: avx2::matmul::<avx2::Q8_0, vnni::Whole<128>>,
+        q5_0: avx2::matmul::<avx2::Q5_0, vnni::Whole<128>>,
         q4_0: avx2::matmul::<avx2::Q4_0, vnni::Whole<8>>,
     },
     #[cfg(target_arch = "x86_64")]
@@ -71,6 +53,7 @@ const VARIANTS: &[Variant] = &[
         name: "avx2+fma+vnni",
         runs_here: <vnni::Halves<128> as avx2::Panel>::runs_here,
         q8_0: avx2::matmul::<avx2::Q8_0, vnni::Halves<128>>,
+        q5_0: avx2::matmul::<avx2::Q5_0, vnni::Halves<128>>,
         q4_0: avx2::matmul::<avx2::Q4_0, vnni::Halves<8>>,
     },
     #[cfg(target_arch = "x86_64")]
@@ -78,19 +61,25 @@ const VARIANTS: &[Variant] = &[
         name: "avx2+fma",
         runs_here: super::has_avx2,
         q8_0: avx2::matmul::<avx2::Q8_0, avx2::Pairs>,
+        q5_0: avx2::matmul::<avx2::Q5_0, avx2::Pairs>,
         q4_0: avx2::matmul::<avx2::Q4_0, avx2::Nibbles>,
     },
     Variant {
         name: if cfg!(target_arch = "aarch64") { "neon" } else { "portable" },
         runs_here: || true,
         q8_0: |pool, weights, columns, x, out| by_definition(GgmlDType::Q8_0, pool, weights, columns, x, out),
+        q5_0: |pool, weights, columns, x, out| by_definition(GgmlDType::Q5_0, pool, weights, columns, x, out),
         q4_0: |pool, weights, columns, x, out| by_definition(GgmlDType::Q4_0, pool, weights, columns, x, out),
     },
 ];
 
 impl Variant {
     fn of(&self, dtype: GgmlDType) -> Matmul {
-        if dtype == GgmlDType::Q8_0 { self.q8_0 } else { self.q4_0 }
+        match dtype {
+            GgmlDType::Q8_0 => self.q8_0,
+            GgmlDType::Q5_0 => self.q5_0,
+            _ => self.q4_0,
+        }
     }
 
     /// The fastest that this processor has.
@@ -141,16 +130,29 @@ fn unpack(dtype: GgmlDType, row: &[u8], quants: &mut [i8], scales: &mut [f32]) {
     for ((block, quants), scale) in blocks.zip(scales) {
         *scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
         let packed = &block[2..];
-        if dtype == GgmlDType::Q8_0 {
-            quants.copy_from_slice(bytemuck::cast_slice(packed));
-        } else {
-            // The low nibbles are the first half of the block, the high ones the second.
-            for (i, &pair) in packed.iter().enumerate() {
-                quants[i] = (pair & 15) as i8 - 8;
-                quants[i + BLOCK / 2] = (pair >> 4) as i8 - 8;
+        match dtype {
+            GgmlDType::Q8_0 => quants.copy_from_slice(bytemuck::cast_slice(packed)),
+            GgmlDType::Q5_0 => {
+                let fifth = u32::from_le_bytes([packed[0], packed[1], packed[2], packed[3]]);
+                let bit = |i: usize| (fifth >> i & 1) as i8 * 16;
+                for (i, [low, high]) in nibbles(&packed[4..]).enumerate() {
+                    quants[i] = (low | bit(i)) - 16;
+                    quants[i + BLOCK / 2] = (high | bit(i + BLOCK / 2)) - 16;
+                }
+            }
+            _ => {
+                for (i, [low, high]) in nibbles(packed).enumerate() {
+                    quants[i] = low - 8;
+                    quants[i + BLOCK / 2] = high - 8;
+                }
             }
         }
     }
+}
+
+/// The low and the high half of each byte: the low ones are the first half of a block, the high ones the second.
+fn nibbles(packed: &[u8]) -> impl Iterator<Item = [i8; 2]> {
+    packed.iter().map(|&byte| [byte & 15, byte >> 4].map(u8::cast_signed))
 }
 
 by_cpu! {
@@ -165,53 +167,6 @@ fn dot_body<const FMA: bool>(weights: &[i8], weight_scales: &[f32], x: Vector) -
         let products: i32 = weights.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
         multiply_add::<FMA>(products as f32, weight_scale * scale, sum)
     })
-}
-
-impl Bytes {
-    /// The largest of a block becomes 127.
-    pub(super) fn new(pool: &Pool, x: &[f32]) -> Self {
-        let blocks = x.len() / BLOCK;
-        let (mut quants, mut scales, mut sums) = (vec![0; x.len()], vec![0.0; blocks], vec![0; blocks]);
-        let per_block = scales.chunks_mut(PART / BLOCK).zip(sums.chunks_mut(PART / BLOCK));
-        let parts = x.chunks(PART).zip(quants.chunks_mut(PART)).zip(per_block);
-        pool.map(parts.collect(), |((x, quants), (scales, sums))| quantize(x, quants, scales, sums));
-        Self { quants, scales, sums, wide: OnceLock::new() }
-    }
-
-    fn wide(&self) -> &[i16] {
-        self.wide.get_or_init(|| self.quants.iter().map(|&quant| i16::from(quant)).collect())
-    }
-
-    fn vectors(&self, columns: usize) -> impl Iterator<Item = Vector<'_>> {
-        let blocks = columns / BLOCK;
-        let per_block = self.scales.chunks_exact(blocks).zip(self.sums.chunks_exact(blocks));
-        let vectors = self.quants.chunks_exact(columns).zip(per_block);
-        vectors.map(|(quants, (scales, sums))| Vector { quants, scales, sums })
-    }
-}
-
-by_cpu! {
-    fn quantize(x: &[f32], quants: &mut [i8], scales: &mut [f32], sums: &mut [i32]) = quantize_body
-}
-
-#[inline(always)]
-fn quantize_body<const FMA: bool>(x: &[f32], quants: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
-    let blocks = x.as_chunks::<BLOCK>().0.iter().zip(quants.as_chunks_mut::<BLOCK>().0);
-    for (((x, quants), scale), sum) in blocks.zip(scales).zip(sums) {
-        let mut lanes = [0f32; LANES];
-        for x in x.as_chunks::<LANES>().0 {
-            for (lane, x) in lanes.iter_mut().zip(x) {
-                *lane = if x.abs() > *lane { x.abs() } else { *lane };
-            }
-        }
-        let largest = lanes.into_iter().fold(0.0, f32::max);
-        *scale = largest / 127.0;
-        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        for (quant, x) in quants.iter_mut().zip(x) {
-            *quant = (x * inverse + TO_INTEGER).to_bits() as i8;
-        }
-        *sum = quants.iter().map(|&quant| i32::from(quant)).sum();
-    }
 }
 
 #[cfg(test)]
@@ -254,7 +209,7 @@ mod tests {
 
     #[test]
     fn any_number_of_rows_columns_and_tokens_gives_the_defined_bits() {
-        for dtype in [GgmlDType::Q8_0, GgmlDType::Q4_0] {
+        for dtype in [GgmlDType::Q8_0, GgmlDType::Q5_0, GgmlDType::Q4_0] {
             for (rows, columns) in [(1, 32), (7, 96), (16, 256), (33, 288), (50, 1024)] {
                 let weights = encoded(dtype, &noise(rows * columns, 5));
                 for tokens in [1, 2, 3, 4, 5, 7, 8, 13, 24] {
@@ -262,7 +217,7 @@ mod tests {
                     let defined = defined(dtype, &weights, columns, &x);
                     for variant in variants() {
                         let mut out = vec![0.0; tokens * rows];
-                        variant.of(dtype)(&pool(), &weights, columns, &Bytes::new(&pool(), &x), &mut out);
+                        variant.of(dtype)(&pool(), &weights, columns, &Bytes::new(&pool(), &x, BLOCK, BLOCK), &mut out);
                         assert_eq!(out, defined, "{} {dtype:?} {rows} x {columns}, {tokens} tokens", variant.name);
                     }
                 }
@@ -272,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_variant_without_fused_multiply_add_agrees() {
-        let bytes = [1, 2].map(|seed| Bytes::new(&pool(), &noise(256, seed)));
+        let bytes = [1, 2].map(|seed| Bytes::new(&pool(), &noise(256, seed), BLOCK, BLOCK));
         let [weights, x] = bytes.each_ref().map(|bytes| bytes.vectors(256).next().unwrap());
         let [fused, plain] = [dot_body::<true>, dot_body::<false>].map(|dot| dot(weights.quants, weights.scales, x));
         assert!((fused - plain).abs() < 1e-3);
@@ -288,7 +243,7 @@ mod tests {
         }
         for value in [-127.0, 127.0] {
             for tokens in [1, 2, 5, 15] {
-                let x = Bytes::new(&pool(), &vec![value; tokens * columns]);
+                let x = Bytes::new(&pool(), &vec![value; tokens * columns], BLOCK, BLOCK);
                 for variant in variants() {
                     let mut out = vec![0.0; tokens * 16];
                     (variant.q8_0)(&pool(), &row.repeat(16), columns, &x, &mut out);
@@ -300,7 +255,7 @@ mod tests {
 
     #[test]
     fn products_are_those_of_the_decoded_weights() {
-        for dtype in [GgmlDType::Q8_0, GgmlDType::Q4_0] {
+        for dtype in [GgmlDType::Q8_0, GgmlDType::Q5_0, GgmlDType::Q4_0] {
             let (rows, columns) = (7, 96);
             let weights = encoded(dtype, &noise(rows * columns, 5));
             let x = noise(columns, 6);

@@ -2,9 +2,12 @@
 //! in 32 bits: AVX-VNNI in registers of 256 bits, AVX-512 with VNNI in those of 512. Nothing saturates. Weights are made
 //! unsigned by an excess, and what is too much is where the sum begins.
 
+#![allow(clippy::needless_range_loop, reason = "several arrays of registers go by the same index")]
+
+use super::super::activations::Bytes;
+use super::super::avx2::load_both;
 use super::super::has_avx2;
-use super::Bytes;
-use super::avx2::{Group, Panel, Quads, ROWS, add_by_halves, load_both};
+use super::avx2::{Group, Panel, Quads, ROWS, add_by_halves};
 use std::arch::x86_64::*;
 
 /// AVX-VNNI.
@@ -39,7 +42,7 @@ impl<const EXCESS: i32> Panel for Halves<EXCESS> {
     add_by_halves!("avx2,fma,f16c,avxvnni", |panel, block, x| {
         let mut products = [[_mm256_setzero_si256(); 2]; T];
         for t in 0..T {
-            products[t] = [_mm256_set1_epi32(-EXCESS * x.sums[t][block]); 2];
+            products[t] = [_mm256_set1_epi32(-EXCESS * i32::from(x.sums[t][block])); 2];
         }
         for (quad, weights) in panel.0.block(block).iter().enumerate() {
             let weights = load_both(weights);
@@ -92,7 +95,7 @@ impl<const EXCESS: i32> Panel for Whole<EXCESS> {
         for (block, row_scales) in scales.iter().enumerate() {
             let mut products = [_mm512_setzero_si512(); T];
             for t in 0..T {
-                products[t] = _mm512_set1_epi32(-EXCESS * x.sums[t][block]);
+                products[t] = _mm512_set1_epi32(-EXCESS * i32::from(x.sums[t][block]));
             }
             for (quad, weights) in self.0.block(block).iter().enumerate() {
                 // SAFETY: a line of the panel is as long as the register.
