@@ -72,7 +72,7 @@ impl Format for Q4K {
     unsafe fn quants(block: *const u8, line: usize) -> __m256i {
         // SAFETY: within the block, as the trait asks.
         let pairs = unsafe { _mm256_loadu_si256(block.add(16 + line / 2 * LINE).cast()) };
-        let nibbles = if line % 2 == 0 { pairs } else { _mm256_srli_epi16::<4>(pairs) };
+        let nibbles = if line.is_multiple_of(2) { pairs } else { _mm256_srli_epi16::<4>(pairs) };
         _mm256_and_si256(nibbles, _mm256_set1_epi8(15))
     }
 

@@ -134,12 +134,12 @@ fn dot_body<const FMA: bool>(row: &[Block], x: Vector) -> f32 {
     let x = x.quants.as_chunks::<BLOCK>().0.iter().zip(x.sums.as_chunks::<PARTS>().0).zip(x.scales);
     row.iter().zip(x).fold(0.0, |sum, (block, ((quants, sums), scale))| {
         let (mut scaled, mut offset) = (0, 0);
-        for part in 0..PARTS {
-            let weights = &block.quants.as_chunks::<PART>().0[part];
-            let x = &quants.as_chunks::<PART>().0[part];
+        let parts = block.quants.as_chunks::<PART>().0.iter().zip(quants.as_chunks::<PART>().0);
+        let integers = block.scales.iter().zip(block.offsets).zip(sums);
+        for ((weights, x), ((&part_scale, part_offset), &sum)) in parts.zip(integers) {
             let products: i32 = weights.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
-            scaled += i32::from(block.scales[part]) * products;
-            offset += i32::from(block.offsets[part]) * i32::from(sums[part]);
+            scaled += i32::from(part_scale) * products;
+            offset += i32::from(part_offset) * i32::from(sum);
         }
         let sum = multiply_add::<FMA>(scaled as f32, block.d * scale, sum);
         multiply_add::<FMA>(-(offset as f32), block.m * scale, sum)
