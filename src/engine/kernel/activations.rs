@@ -49,6 +49,7 @@ pub(super) struct Bytes {
     pub(super) scales: Vec<f32>,
     pub(super) sums: Vec<i16>,
     /// The quants in 16 bits, when a variant asks for them.
+    #[cfg(target_arch = "x86_64")]
     wide: OnceLock<Vec<i16>>,
 }
 
@@ -68,9 +69,18 @@ impl Bytes {
         let per_block = scales.chunks_mut(AT_ONCE / block).zip(sums.chunks_mut(AT_ONCE / part));
         let some = x.chunks(AT_ONCE).zip(quants.chunks_mut(AT_ONCE)).zip(per_block);
         pool.map(some.collect(), |((x, quants), (scales, sums))| quantize(x, quants, scales, sums));
-        Self { block, part, quants, scales, sums, wide: OnceLock::new() }
+        Self {
+            block,
+            part,
+            quants,
+            scales,
+            sums,
+            #[cfg(target_arch = "x86_64")]
+            wide: OnceLock::new(),
+        }
     }
 
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn wide(&self) -> &[i16] {
         self.wide.get_or_init(|| self.quants.iter().map(|&quant| i16::from(quant)).collect())
     }

@@ -9,6 +9,8 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
@@ -64,8 +66,24 @@ const VARIANTS: &[Variant] = &[
         q5_0: avx2::matmul::<avx2::Q5_0, avx2::Pairs>,
         q4_0: avx2::matmul::<avx2::Q4_0, avx2::Nibbles>,
     },
+    #[cfg(target_arch = "aarch64")]
     Variant {
-        name: if cfg!(target_arch = "aarch64") { "neon" } else { "portable" },
+        name: "neon+dotprod",
+        runs_here: <neon::DotProduct as neon::Dot>::runs_here,
+        q8_0: neon::matmul::<neon::Q8_0, neon::DotProduct>,
+        q5_0: neon::matmul::<neon::Q5_0, neon::DotProduct>,
+        q4_0: neon::matmul::<neon::Q4_0, neon::DotProduct>,
+    },
+    #[cfg(target_arch = "aarch64")]
+    Variant {
+        name: "neon",
+        runs_here: <neon::Plain as neon::Dot>::runs_here,
+        q8_0: neon::matmul::<neon::Q8_0, neon::Plain>,
+        q5_0: neon::matmul::<neon::Q5_0, neon::Plain>,
+        q4_0: neon::matmul::<neon::Q4_0, neon::Plain>,
+    },
+    Variant {
+        name: "portable",
         runs_here: || true,
         q8_0: |pool, weights, columns, x, out| by_definition(GgmlDType::Q8_0, pool, weights, columns, x, out),
         q5_0: |pool, weights, columns, x, out| by_definition(GgmlDType::Q5_0, pool, weights, columns, x, out),
