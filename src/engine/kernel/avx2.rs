@@ -1,6 +1,35 @@
 //! What the variants for AVX2 share.
 
+use super::activations::Vector;
+use super::for_each_tile;
+use crate::engine::pool::Pool;
 use std::arch::x86_64::*;
+
+/// Products of packed `weights`, `[rows, row_bytes]`, with a few tokens: eight rows at a time, with two tokens or one.
+pub(super) fn in_place(
+    pool: &Pool,
+    weights: &[u8],
+    row_bytes: usize,
+    vectors: &[Vector],
+    out: &mut [f32],
+    with_one: impl Fn([&[u8]; 8], [Vector; 1]) -> [[f32; 8]; 1] + Sync,
+    with_two: impl Fn([&[u8]; 8], [Vector; 2]) -> [[f32; 8]; 2] + Sync,
+) {
+    let rows = weights.len() / row_bytes;
+    let work = rows * vectors.iter().map(|vector| vector.quants.len()).sum::<usize>();
+    for_each_tile::<8>(pool, rows, work, out, |tile| {
+        let packed = tile.rows().map(|row| &weights[row * row_bytes..][..row_bytes]);
+        let (pairs, last) = vectors.as_chunks();
+        for (pair, vectors) in pairs.iter().enumerate() {
+            let [sums, next] = with_two(packed, *vectors);
+            tile.put(2 * pair, sums);
+            tile.put(2 * pair + 1, next);
+        }
+        if let [only] = last {
+            tile.put(2 * pairs.len(), with_one(packed, [*only])[0]);
+        }
+    });
+}
 
 /// The sum of each of eight registers.
 #[inline]

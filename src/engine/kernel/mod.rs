@@ -185,6 +185,34 @@ pub(crate) fn for_each_tile<const R: usize>(
     });
 }
 
+/// What the tests of the quantised formats share.
+#[cfg(test)]
+mod testing {
+    use super::{Pool, quantized};
+    use candle_core::quantized::GgmlDType;
+
+    pub(super) fn pool() -> Pool {
+        Pool::new(2).unwrap()
+    }
+
+    pub(super) fn noise(length: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    }
+
+    pub(super) fn encoded(dtype: GgmlDType, x: &[f32]) -> Vec<u8> {
+        let bytes = x.len() / dtype.block_size() * dtype.type_size();
+        let mut words = vec![0u32; bytes / 4 + 1];
+        let encoded = &mut bytemuck::cast_slice_mut(&mut words)[..bytes];
+        quantized::encode(dtype, x, encoded);
+        encoded.to_vec()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,11 @@ pub(crate) fn matmul(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Activ
     if k_quants::handles(dtype) {
         return k_quants::matmul(dtype, weights, columns, x, out);
     }
-    with_block!(dtype, matmul_blocks(weights, columns, x, out));
+    match dtype {
+        GgmlDType::Q4_1 => matmul_blocks::<BlockQ4_1>(weights, columns, x, out),
+        GgmlDType::Q5_1 => matmul_blocks::<BlockQ5_1>(weights, columns, x, out),
+        other => unreachable!("{other:?} has kernels of its own"),
+    }
 }
 
 /// The dot products of `x` with some `rows` only; equal to those elements of [`matmul`].
@@ -46,7 +50,11 @@ pub(crate) fn dot_rows(dtype: GgmlDType, weights: &[u8], columns: usize, x: &Act
     if k_quants::handles(dtype) {
         return k_quants::dot_rows(dtype, weights, columns, x, rows);
     }
-    with_block!(dtype, dot_rows_blocks(weights, columns, x.values, rows))
+    match dtype {
+        GgmlDType::Q4_1 => dot_rows_blocks::<BlockQ4_1>(weights, columns, x.values, rows),
+        GgmlDType::Q5_1 => dot_rows_blocks::<BlockQ5_1>(weights, columns, x.values, rows),
+        other => unreachable!("{other:?} has kernels of its own"),
+    }
 }
 
 /// `row` as f32.

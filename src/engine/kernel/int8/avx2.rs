@@ -7,7 +7,7 @@
 #![allow(clippy::needless_range_loop, reason = "several arrays of registers go by the same index")]
 
 use super::super::activations::{Bytes, Vector};
-use super::super::avx2::{add_up_each, floats, load_both, store};
+use super::super::avx2::{self, add_up_each, floats, load_both, store};
 use super::super::{Tile, for_each_tile};
 use super::BLOCK;
 use crate::engine::pool::Pool;
@@ -158,24 +158,17 @@ pub(super) fn matmul<F: Format, P: Panel>(pool: &Pool, weights: &[u8], columns: 
         });
         return;
     }
-    for_each_tile::<8>(pool, rows, work, out, |tile| {
-        let packed = tile.rows().map(|row| &weights[row * row_bytes..][..row_bytes]);
-        for (pair, vectors) in vectors.chunks(2).enumerate() {
-            // SAFETY: the processor has what it takes, as asserted.
-            #[allow(unsafe_code)]
-            unsafe {
-                match *vectors {
-                    [first, second] => {
-                        let [sums, next] = in_place::<F, 2>(packed, [first, second]);
-                        tile.put(2 * pair, sums);
-                        tile.put(2 * pair + 1, next);
-                    }
-                    [only] => tile.put(2 * pair, in_place::<F, 1>(packed, [only])[0]),
-                    _ => {}
-                }
-            }
-        }
-    });
+    // SAFETY: the processor has what it takes, as asserted.
+    #[allow(unsafe_code)]
+    avx2::in_place(
+        pool,
+        weights,
+        row_bytes,
+        &vectors,
+        out,
+        |rows, vectors| unsafe { in_place::<F, 1>(rows, vectors) },
+        |rows, vectors| unsafe { in_place::<F, 2>(rows, vectors) },
+    );
 }
 
 /// Dot products of eight rows with each of `T` vectors. The eight rows after these are fetched from memory meanwhile: the

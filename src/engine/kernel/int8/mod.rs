@@ -189,31 +189,12 @@ fn dot_body<const FMA: bool>(weights: &[i8], weight_scales: &[f32], x: Vector) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{encoded, noise, pool};
     use super::*;
-
-    fn pool() -> Pool {
-        Pool::new(2).unwrap()
-    }
 
     /// All that this processor can run.
     fn variants() -> impl Iterator<Item = &'static Variant> {
         VARIANTS.iter().filter(|variant| (variant.runs_here)())
-    }
-
-    fn noise(length: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        std::iter::repeat_with(next).take(length).collect()
-    }
-
-    fn encoded(dtype: GgmlDType, x: &[f32]) -> Vec<u8> {
-        let mut words = vec![0u32; x.len() / BLOCK * dtype.type_size() / 4 + 1];
-        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..x.len() / BLOCK * dtype.type_size()];
-        super::super::quantized::encode(dtype, x, bytes);
-        bytes.to_vec()
     }
 
     /// Each element by the definition, in the arithmetic of the machine.

@@ -5,7 +5,7 @@
 #![allow(clippy::needless_range_loop, reason = "several arrays of registers go by the same index")]
 
 use super::super::activations::{Activations, Vector};
-use super::super::avx2::{add_up_each, floats, load_both};
+use super::super::avx2::{self, add_up_each, floats, load_both};
 use super::super::int8::avx2::Quads;
 use super::super::{Tile, for_each_tile};
 use super::{BLOCK, PART, PARTS};
@@ -203,24 +203,17 @@ pub(super) fn matmul<F: Format>(weights: &[u8], columns: usize, x: &Activations,
         });
         return;
     }
-    for_each_tile::<8>(x.pool, rows, work, out, |tile| {
-        let packed = tile.rows().map(|row| &weights[row * row_bytes..][..row_bytes]);
-        for (pair, vectors) in vectors.chunks(2).enumerate() {
-            // SAFETY: the processor has what it takes, as asserted.
-            #[allow(unsafe_code)]
-            unsafe {
-                match *vectors {
-                    [first, second] => {
-                        let [sums, next] = in_place::<F, 2>(packed, [first, second]);
-                        tile.put(2 * pair, sums);
-                        tile.put(2 * pair + 1, next);
-                    }
-                    [only] => tile.put(2 * pair, in_place::<F, 1>(packed, [only])[0]),
-                    _ => {}
-                }
-            }
-        }
-    });
+    // SAFETY: the processor has what it takes, as asserted.
+    #[allow(unsafe_code)]
+    avx2::in_place(
+        x.pool,
+        weights,
+        row_bytes,
+        &vectors,
+        out,
+        |rows, vectors| unsafe { in_place::<F, 1>(rows, vectors) },
+        |rows, vectors| unsafe { in_place::<F, 2>(rows, vectors) },
+    );
 }
 
 /// The float at `at` of block `block` of each of eight rows.

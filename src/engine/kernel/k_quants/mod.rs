@@ -149,30 +149,10 @@ fn dot_body<const FMA: bool>(row: &[Block], x: Vector) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::kernel::{Activations, quantized};
-    use crate::engine::pool::Pool;
+    use crate::engine::kernel::quantized;
+    use crate::engine::kernel::testing::{encoded, noise, pool};
 
     const FORMATS: [GgmlDType; 3] = [GgmlDType::Q4K, GgmlDType::Q5K, GgmlDType::Q6K];
-
-    fn pool() -> Pool {
-        Pool::new(2).unwrap()
-    }
-
-    fn noise(length: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        std::iter::repeat_with(next).take(length).collect()
-    }
-
-    fn encoded(dtype: GgmlDType, x: &[f32]) -> Vec<u8> {
-        let mut words = vec![0u32; x.len() / BLOCK * dtype.type_size() / 4 + 1];
-        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..x.len() / BLOCK * dtype.type_size()];
-        quantized::encode(dtype, x, bytes);
-        bytes.to_vec()
-    }
 
     /// Any bytes, but floats that are small numbers.
     fn arbitrary(dtype: GgmlDType, blocks: usize) -> Vec<u8> {
