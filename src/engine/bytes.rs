@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use memmap2::Mmap;
 use std::fs::File;
-use std::io::ErrorKind as IoErrorKind;
+use std::io::{ErrorKind as IoErrorKind, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ impl Bytes {
     /// `NotFound` when nothing is there, `Io` when it cannot be opened or mapped, `ModelCorrupt` when it is empty.
     pub(crate) fn map(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let file = File::open(path).map_err(|error| io_error(&error, path))?;
-        let length = file.metadata().map_err(|error| io_error(&error, path))?.len();
+        let (file, length) = open(path)?;
         if length == 0 {
             return Err(Error::new(ErrorKind::ModelCorrupt, format!("{shown} is empty; fetch it again")));
         }
@@ -65,6 +64,38 @@ impl Bytes {
         #[cfg(not(unix))]
         let _ = range;
     }
+}
+
+/// Opens a file and tells its length. Pipes and devices, which may never end or never begin, are refused before that.
+///
+/// # Errors
+/// `NotFound` when nothing is there, `Io` when it is no regular file or cannot be opened.
+pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
+    let metadata = std::fs::metadata(path).map_err(|error| io_error(&error, path))?;
+    if !metadata.is_file() {
+        let message = format!("{} is not a regular file; give a file, or the directory of a model", path.display());
+        return Err(Error::new(ErrorKind::Io, message));
+    }
+    let file = File::open(path).map_err(|error| io_error(&error, path))?;
+    Ok((file, metadata.len()))
+}
+
+/// A whole file of at most `most` bytes.
+///
+/// # Errors
+/// As [`open`]; `ModelCorrupt` when it is larger, `OutOfMemory`.
+pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let (file, length) = open(path)?;
+    let mut data = Vec::new();
+    let room = length.min(most) as usize;
+    data.try_reserve_exact(room).map_err(|_| Error::out_of_memory(&path.display().to_string(), room))?;
+    // One more than is allowed, for a file that grows meanwhile.
+    file.take(most + 1).read_to_end(&mut data).map_err(|error| io_error(&error, path))?;
+    if data.len() as u64 > most || length > most {
+        let message = format!("{} is larger than {} MiB, which no such file of a model is", path.display(), most >> 20);
+        return Err(Error::new(ErrorKind::ModelCorrupt, message));
+    }
+    Ok(data)
 }
 
 /// An [`Error`] for a file that could not be opened or read.

@@ -1,6 +1,6 @@
 //! The tensors of a model by name, whatever file they lie in, and how they become [`Matrix`] and vectors.
 
-use super::bytes::{Bytes, zeroed};
+use super::bytes::{self, Bytes, zeroed};
 use super::gguf::Gguf;
 use super::matrix::{self, Matrix};
 use super::pool::Pool;
@@ -75,13 +75,15 @@ impl Checkpoint {
                 ),
                 file => Arc::new(file?),
             };
-            let (header, metadata) = SafeTensors::read_metadata(file.as_slice()).map_err(|error| {
-                Error::new(
-                    ErrorKind::ModelCorrupt,
-                    format!("{} is truncated or not a safetensors file; fetch it again", path.display()),
-                )
-                .caused_by(error)
-            })?;
+            let damaged = || {
+                let message = format!("{} is truncated or not a safetensors file; fetch it again", path.display());
+                Error::new(ErrorKind::ModelCorrupt, message)
+            };
+            if header_length(file.as_slice()) > MAX_HEADER {
+                return Err(damaged());
+            }
+            let (header, metadata) =
+                SafeTensors::read_metadata(file.as_slice()).map_err(|error| damaged().caused_by(error))?;
             let data = header + 8;
             for (name, info) in metadata.tensors() {
                 let dtype = match info.dtype {
@@ -194,6 +196,16 @@ impl Checkpoint {
     }
 }
 
+/// The most bytes of a safetensors header: some thirty times what a large model has.
+const MAX_HEADER: u64 = 4 << 20;
+/// The most bytes of the index of a sharded model.
+const MAX_INDEX: u64 = 4 << 20;
+
+/// The length of the header that a safetensors file begins with, as it says; 0 for a file too short to say it.
+fn header_length(file: &[u8]) -> u64 {
+    file.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// The names of the weight files in `directory`: the one, or those of the index.
 ///
 /// # Errors
@@ -205,14 +217,21 @@ pub fn safetensors_files(directory: &Path) -> Result<BTreeSet<String>> {
         return Ok(BTreeSet::from([SINGLE.to_owned()]));
     }
     let path = directory.join(INDEX);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        fail!(ModelIncomplete, "{} has neither {SINGLE} nor {INDEX}; fetch the model's weights", directory.display());
+    let text = match bytes::read(&path, MAX_INDEX) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fail!(
+                ModelIncomplete,
+                "{} has neither {SINGLE} nor {INDEX}; fetch the model's weights",
+                directory.display()
+            );
+        }
+        text => text?,
     };
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: HashMap<String, String>,
     }
-    let index: Index = serde_json::from_str(&text).map_err(|error| {
+    let index: Index = serde_json::from_slice(&text).map_err(|error| {
         Error::new(ErrorKind::ModelCorrupt, format!("{}: not a safetensors index", path.display())).caused_by(error)
     })?;
     let files: BTreeSet<String> = index.weight_map.into_values().collect();

@@ -1,7 +1,8 @@
 //! Reads a GGUF file (versions 2 and 3): metadata and the places of its tensors.
 //!
 //! Source: the GGUF specification of ggml (docs/gguf.md). The file is not trusted: each length is checked against
-//! what is left of it before anything is allocated, and an error names the byte where reading stopped.
+//! what is left of it before anything is allocated, the number of entries is bounded, arrays stay in the file, and an
+//! error names the byte where reading stopped.
 
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::quantized::GgmlDType;
@@ -17,7 +18,33 @@ pub(crate) enum Value<'a> {
     Float(f64),
     Bool(bool),
     Text(&'a str),
-    Array(Vec<Value<'a>>),
+    Array(Array<'a>),
+}
+
+/// An array, checked as a whole and read where it lies: a million numbers of a byte each must not become a million
+/// [`Value`]s.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Array<'a> {
+    /// The type of its elements.
+    kind: u32,
+    length: usize,
+    /// From the first element on.
+    bytes: &'a [u8],
+}
+
+impl<'a> Array<'a> {
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The elements, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
+        let Self { kind, length, bytes } = *self;
+        let mut reader = Reader { bytes, at: 0 };
+        // All of them were read once before, so none is an error.
+        (0..length).map_while(move |_| reader.value(kind, 0).ok())
+    }
 }
 
 /// Where a tensor lies and what it is.
@@ -40,6 +67,9 @@ pub(crate) struct Gguf<'a> {
 const MAGIC: &[u8; 4] = b"GGUF";
 /// The format allows arrays of arrays; nothing writes deeper ones than this.
 const MAX_ARRAY_DEPTH: usize = 3;
+/// No model has nearly as many tensors or metadata entries; what an entry takes in memory is several times what it takes
+/// in the file.
+const MAX_ENTRIES: usize = 1 << 16;
 
 impl<'a> Gguf<'a> {
     /// Parses the head of `bytes`.
@@ -59,8 +89,8 @@ impl<'a> Gguf<'a> {
             let message = format!("GGUF version {version} is not supported (2 and 3 are); convert the model again");
             return Err(Error::new(ErrorKind::ModelUnsupported, message));
         }
-        let tensor_count = reader.count(24, "tensors")?;
-        let metadata_count = reader.count(13, "metadata entries")?;
+        let tensor_count = reader.entries(24, "tensors")?;
+        let metadata_count = reader.entries(13, "metadata entries")?;
 
         let mut metadata = HashMap::new();
         for _ in 0..metadata_count {
@@ -89,6 +119,7 @@ impl<'a> Gguf<'a> {
                 return Err(corrupt(reader.at, &format!("tensor {name} is listed twice")));
             }
         }
+        refuse_overlaps(&tensors)?;
         Ok(Self { metadata, tensors })
     }
 
@@ -118,12 +149,24 @@ impl<'a> Gguf<'a> {
     }
 
     /// An array under `key`.
-    pub(crate) fn array(&self, key: &str) -> Option<&[Value<'a>]> {
+    pub(crate) fn array(&self, key: &str) -> Option<Array<'a>> {
         match self.metadata.get(key)? {
-            Value::Array(values) => Some(values),
+            Value::Array(array) => Some(*array),
             _ => None,
         }
     }
+}
+
+fn refuse_overlaps(tensors: &HashMap<&str, TensorInfo>) -> Result<()> {
+    let mut places: Vec<_> = tensors.iter().map(|(name, info)| (info.range.start, info.range.end, *name)).collect();
+    places.sort_unstable();
+    for pair in places.windows(2) {
+        let ((_, end, first), (start, _, second)) = (pair[0], pair[1]);
+        if start < end {
+            return Err(corrupt(start, &format!("tensors {first} and {second} overlap; the file is damaged")));
+        }
+    }
+    Ok(())
 }
 
 /// The bytes of one tensor, checked against the file's length.
@@ -201,6 +244,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`count`](Self::count), of things that are kept.
+    fn entries(&mut self, smallest: usize, what: &str) -> Result<usize> {
+        let at = self.at;
+        match self.count(smallest, what)? {
+            count if count <= MAX_ENTRIES => Ok(count),
+            count => Err(corrupt(at, &format!("{count} {what} are more than a model has ({MAX_ENTRIES} at most)"))),
+        }
+    }
+
     fn text(&mut self) -> Result<&'a str> {
         let at = self.at;
         let length = self.count(1, "bytes of text")?;
@@ -231,11 +283,11 @@ impl<'a> Reader<'a> {
                     _ => 8,
                 };
                 let count = self.count(smallest, "array elements")?;
-                let mut values = Vec::new();
+                let bytes = &self.bytes[self.at..];
                 for _ in 0..count {
-                    values.push(self.value(inner, depth + 1)?);
+                    self.value(inner, depth + 1)?;
                 }
-                Value::Array(values)
+                Value::Array(Array { kind: inner, length: count, bytes })
             }
             10 => {
                 let value = self.u64()?;

@@ -24,6 +24,7 @@ mod qwen;
 mod sampler;
 mod source;
 mod tokenizer;
+mod tokenizer_json;
 mod utf8;
 
 pub(crate) use bytes::io_error;

@@ -1,6 +1,6 @@
 //! Where a model comes from: a Hugging Face directory, a GGUF file, or bytes in memory.
 
-use super::bytes::{Bytes, io_error};
+use super::bytes::{self, Bytes, io_error};
 use super::checkpoint::Checkpoint;
 use super::gguf::Gguf;
 use super::pool::Pool;
@@ -86,8 +86,9 @@ fn read_directory(directory: &Path, precision: Precision, pool: &Arc<Pool>, inte
 
     // The tokenizer first: reading it takes memory for a moment, which must not come on top of the weights.
     let path = at("tokenizer.json");
-    let tokenizer = Tokenizer::from_json(&read_file(&path)?).map_err(|error| error.at(path.display()))?;
-    let template = match std::fs::read_to_string(at("chat_template.jinja")) {
+    let tokenizer =
+        Tokenizer::from_json(&read_file(&path, MAX_TOKENIZER)?).map_err(|error| error.at(path.display()))?;
+    let template = match read_text(&at("chat_template.jinja")) {
         Ok(template) => Some(template),
         Err(_) => chat_template(&read_optional_json(&at("tokenizer_config.json"))?),
     };
@@ -140,21 +141,26 @@ pub fn chat_template(settings: &Value) -> Option<String> {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| match io_error(&error, path) {
-        missing if missing.kind() == ErrorKind::NotFound => Error::new(
+/// The most bytes of `tokenizer.json`: several times what the largest of a Qwen has.
+const MAX_TOKENIZER: u64 = 64 << 20;
+/// The most bytes of each other text beside the weights; they have a few kilobytes.
+const MAX_TEXT: u64 = 1 << 20;
+
+fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
+    bytes::read(path, most).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::new(
             ErrorKind::ModelIncomplete,
             format!(
                 "{} is missing; a model directory needs config.json, tokenizer.json and safetensors",
                 path.display()
             ),
         ),
-        other => other,
+        _ => error,
     })
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read_file(path)?).map_err(|error| {
+    String::from_utf8(read_file(path, MAX_TEXT)?).map_err(|error| {
         Error::new(ErrorKind::ModelCorrupt, format!("{} is not UTF-8; fetch it again", path.display())).caused_by(error)
     })
 }

@@ -4,11 +4,11 @@
 //! tokens are written by number (see [`markup`](super::markup)), never looked for in text.
 
 use super::gguf::{Gguf, Value};
+use super::tokenizer_json;
 use crate::error::{Error, ErrorKind, Result, fail};
-use serde::Deserialize;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::models::bpe::{BPE, BpeBuilder, Vocab};
 use tokenizers::{
     DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerBuilder,
     TokenizerImpl,
@@ -26,29 +26,15 @@ pub struct Tokenizer {
     longest: usize,
 }
 
-struct Added {
-    content: String,
+/// A token beside the BPE.
+pub(super) struct Added {
+    pub(super) content: String,
     /// Control tokens are not shown in text.
-    control: bool,
+    pub(super) control: bool,
 }
 
-/// The parts of `tokenizer.json` that matter here.
-#[derive(Deserialize)]
-struct TokenizerJson {
-    model: BPE,
-    normalizer: Option<NormalizerWrapper>,
-    pre_tokenizer: Option<PreTokenizerWrapper>,
-    #[serde(default)]
-    added_tokens: Vec<AddedJson>,
-}
-
-#[derive(Deserialize)]
-struct AddedJson {
-    id: u32,
-    content: String,
-    #[serde(default)]
-    special: bool,
-}
+/// The largest vocabulary, and as many merges. The largest of a Qwen so far is 248,320; each token takes some 300 bytes.
+pub(super) const MAX_TOKENS: usize = 1 << 18;
 
 /// Normaliser and pre-tokeniser of all Qwen models, which a GGUF file names ("qwen2") but does not contain.
 const QWEN2_NORMALIZER: &str = r#"{"type":"NFC"}"#;
@@ -67,13 +53,8 @@ impl Tokenizer {
     /// # Errors
     /// `ModelCorrupt` when they are not a tokenizer with a BPE model.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let parsed = no_panic(|| serde_json::from_slice::<TokenizerJson>(json).map_err(Into::into))?;
-        let added = parsed
-            .added_tokens
-            .into_iter()
-            .map(|token| (token.id, Added { content: token.content, control: token.special }))
-            .collect();
-        Self::assemble(parsed.model, parsed.normalizer, parsed.pre_tokenizer, added)
+        let parts = tokenizer_json::read(json)?;
+        Self::assemble(parts.model, parts.normalizer, parts.pre_tokenizer, parts.added)
     }
 
     /// From a GGUF file's metadata.
@@ -92,24 +73,29 @@ impl Tokenizer {
         let Some(merges) = gguf.array("tokenizer.ggml.merges") else {
             fail!(ModelCorrupt, "tokenizer.ggml.merges is missing");
         };
-        let types = gguf.array("tokenizer.ggml.token_type").unwrap_or(&[]);
+        for (count, what) in [(tokens.len(), "tokens"), (merges.len(), "merges")] {
+            if count > MAX_TOKENS {
+                fail!(ModelCorrupt, "{count} {what} are more than a tokenizer of Qwen has ({MAX_TOKENS} at most)");
+            }
+        }
+        let mut types = gguf.array("tokenizer.ggml.token_type").into_iter().flat_map(|types| types.iter());
         let mut vocabulary = Vocab::default();
         let mut added = HashMap::new();
-        for (id, token) in (0u32..).zip(tokens) {
+        for (id, token) in (0u32..).zip(tokens.iter()) {
             let Value::Text(token) = token else { fail!(ModelCorrupt, "token {id} is not text") };
-            match types.get(id as usize) {
+            match types.next() {
                 None | Some(Value::Int(GGUF_NORMAL)) => {
-                    vocabulary.insert((*token).to_owned(), id);
+                    vocabulary.insert(token.to_owned(), id);
                 }
-                Some(&Value::Int(kind)) if kind == GGUF_CONTROL || kind == GGUF_USER_DEFINED => {
-                    added.insert(id, Added { content: (*token).to_owned(), control: kind == GGUF_CONTROL });
+                Some(Value::Int(kind)) if kind == GGUF_CONTROL || kind == GGUF_USER_DEFINED => {
+                    added.insert(id, Added { content: token.to_owned(), control: kind == GGUF_CONTROL });
                 }
                 // Unused rows that pad the vocabulary.
                 Some(_) => {}
             }
         }
         let mut pairs = Vec::new();
-        for merge in merges {
+        for merge in merges.iter() {
             let pair = match merge {
                 Value::Text(text) => text.split_once(' '),
                 _ => None,
@@ -117,7 +103,7 @@ impl Tokenizer {
             let Some((left, right)) = pair else { fail!(ModelCorrupt, "merge {merge:?} is not two tokens") };
             pairs.push((left.to_owned(), right.to_owned()));
         }
-        let model = no_panic(|| BPE::builder().vocab_and_merges(vocabulary, pairs).build())?;
+        let model = build(BPE::builder().vocab_and_merges(vocabulary, pairs))?;
         let normalizer = serde_json::from_str(QWEN2_NORMALIZER).expect("a constant");
         let pre_tokenizer = serde_json::from_str(QWEN2_PRE_TOKENIZER).expect("a constant");
         Self::assemble(model, Some(normalizer), Some(pre_tokenizer), added)
@@ -194,15 +180,15 @@ impl Tokenizer {
     }
 }
 
-/// Runs a parser that is not ours; a panic inside becomes an error like any other.
-fn no_panic<T>(parse: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(parse)) {
-        Ok(parsed) => parsed.map_err(corrupt),
+/// Finishes a BPE model. A panic inside `tokenizers` becomes an error like any other.
+pub(super) fn build(builder: BpeBuilder) -> Result<BPE> {
+    match catch_unwind(AssertUnwindSafe(|| builder.build())) {
+        Ok(model) => model.map_err(corrupt),
         Err(_) => fail!(ModelCorrupt, "the tokenizer's vocabulary and merges contradict each other; fetch it again"),
     }
 }
 
-fn corrupt(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+pub(super) fn corrupt(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error::new(ErrorKind::ModelCorrupt, "not a usable BPE tokenizer; fetch it again").caused_by(error)
 }
 
