@@ -383,7 +383,7 @@ qaio_status qaio_model_load_memory(const uint8_t *data,
  * @param json gets the text, owned by the handle and valid until it is freed.
  * @param len  NULL, or gets its length in bytes.
  *
- * @return OK; INVALID_ARGUMENT; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: any.
  *
@@ -665,7 +665,7 @@ void qaio_reply_free(qaio_reply *reply);
  * @param options JSON or NULL. "system": the assistant's instructions in place of the built-in ones.
  * @param out     gets the session; the caller owns it.
  *
- * @return OK; INVALID_ARGUMENT; UNKNOWN_OPTION; INVALID_OPTION; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; UNKNOWN_OPTION; INVALID_OPTION; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: any.
  *
@@ -701,7 +701,7 @@ qaio_status qaio_session_send(qaio_session *session,
 /**
  * Forgets the conversation; the instructions stay.
  *
- * @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: one call at a time per session.
  *
@@ -715,7 +715,7 @@ qaio_status qaio_session_reset(qaio_session *session);
  *
  * @param out gets the new session; the caller owns it.
  *
- * @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: one call at a time per session.
  *
@@ -731,7 +731,7 @@ qaio_status qaio_session_fork(qaio_session *session, qaio_session **out);
  * @param json gets the text, owned by the session and valid until its next call.
  * @param len  NULL, or gets its length in bytes.
  *
- * @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: one call at a time per session.
  *
@@ -781,7 +781,7 @@ qaio_status qaio_task_create(const qaio_model *model,
  * @param json gets the text, owned by the handle and valid until it is freed.
  * @param len  NULL, or gets its length in bytes.
  *
- * @return OK; INVALID_ARGUMENT; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: any.
  *
@@ -1001,7 +1001,7 @@ const double *qaio_batch_probabilities(const qaio_batch *batch, size_t *labels);
  * @param row from 0 to `qaio_batch_count` - 1.
  * @param out gets the result; the caller owns it.
  *
- * @return OK; INVALID_ARGUMENT (also for a row that does not exist); FORKED; INTERNAL; and the row's own: INVALID_UTF8;
+ * @return OK; INVALID_ARGUMENT (also for a row that does not exist); OUT_OF_MEMORY; FORKED; INTERNAL; and the row's own: INVALID_UTF8;
  *         EMPTY_TEXT; CONTEXT_OVERFLOW; CANCELLED; DEADLINE_EXCEEDED.
  *
  * Threads: any.
@@ -1024,7 +1024,7 @@ qaio_status qaio_batch_row(const qaio_batch *batch,
  * @param json  gets the text, owned by the batch and valid until its next evaluation or fit.
  * @param len   NULL, or gets its length in bytes.
  *
- * @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: one evaluation or fit at a time per batch.
  *
@@ -1046,7 +1046,7 @@ qaio_status qaio_batch_evaluate(qaio_batch *batch,
  * @param json  gets the text, owned by the batch and valid until its next evaluation or fit.
  * @param len   NULL, or gets its length in bytes.
  *
- * @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: one evaluation or fit at a time per batch.
  *
@@ -1072,7 +1072,7 @@ void qaio_batch_free(qaio_batch *batch);
 /**
  * Makes a token that is not set. The caller owns it.
  *
- * @return OK; INVALID_ARGUMENT (out is NULL); FORKED; INTERNAL.
+ * @return OK; INVALID_ARGUMENT (out is NULL); OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: any.
  *
@@ -1138,7 +1138,7 @@ const char *qaio_status_name(int32_t status);
  * @param user_data handed to callback.
  *
  * @return OK; INVALID_ARGUMENT (no such level; or the host is a Rust program with a logger of its own, which gets the
- *         messages instead); FORKED; INTERNAL.
+ *         messages instead); OUT_OF_MEMORY; FORKED; INTERNAL.
  *
  * Threads: any. The callback may be called from any thread, and a last time shortly after another one was set.
  */

@@ -107,6 +107,43 @@ pub(crate) fn io_error(error: &std::io::Error, path: &Path) -> Error {
     }
 }
 
+/// Asks for room for `bytes` more: under a limit on the address space the small allocations of a piece of work, which
+/// would end the process if they failed, are then safe to make.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub(crate) fn has_room(bytes: usize, what: &str) -> Result<()> {
+    if can_map(bytes, Access::ReadWrite) { Ok(()) } else { Err(Error::out_of_memory(what, bytes)) }
+}
+
+/// What a mapping is for. Only what can be written counts as memory; the rest is address space.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Access {
+    None,
+    ReadWrite,
+}
+
+/// Maps so many bytes and gives them back untouched, which takes a few microseconds.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub(crate) fn can_map(bytes: usize, access: Access) -> bool {
+    let (protection, reserve) = match access {
+        Access::None => (libc::PROT_NONE, libc::MAP_NORESERVE),
+        Access::ReadWrite => (libc::PROT_READ | libc::PROT_WRITE, 0),
+    };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | reserve;
+    // SAFETY: a new mapping, which nobody else knows, at a place of the system's choice.
+    unsafe {
+        let place = libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0);
+        place != libc::MAP_FAILED && libc::munmap(place, bytes) == 0
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn can_map(_: usize, _: Access) -> bool {
+    true
+}
+
 /// A zeroed buffer, or `OutOfMemory` instead of an abort. `what` names it in the message.
 pub(crate) fn zeroed<T: bytemuck::Zeroable>(length: usize, what: &str) -> Result<Vec<T>> {
     bytemuck::allocation::try_zeroed_vec(length)

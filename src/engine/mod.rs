@@ -27,7 +27,7 @@ mod tokenizer;
 mod tokenizer_json;
 mod utf8;
 
-pub(crate) use bytes::io_error;
+pub(crate) use bytes::{Access, can_map, io_error};
 pub use checkpoint::safetensors_files;
 pub use config::{Config, Family};
 pub use generate::{Generated, Request, StopReason};
@@ -356,6 +356,12 @@ fn start_pool(threads: Option<usize>) -> Result<Pool> {
 
 /// Runs `work`, which may need more stack than the caller has, on a thread of its own.
 fn on_a_full_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
+    // Where a thread finds no address space for an arena of its own, glibc gives it a page for every allocation; the
+    // thousands of a tokenizer would then take what is left.
+    const ARENA: usize = if cfg!(target_pointer_width = "64") { 128 << 20 } else { 2 << 20 };
+    if !can_map(ARENA, Access::None) {
+        return Err(Error::out_of_memory("the address space of a thread", ARENA));
+    }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("qaio-load".to_owned()).spawn_scoped(scope, work);
         match thread.map_err(|error| could_not_start(1, error))?.join() {

@@ -86,8 +86,10 @@ fn read_directory(directory: &Path, precision: Precision, pool: &Arc<Pool>, inte
 
     // The tokenizer first: reading it takes memory for a moment, which must not come on top of the weights.
     let path = at("tokenizer.json");
-    let tokenizer =
-        Tokenizer::from_json(&read_file(&path, MAX_TOKENIZER)?).map_err(|error| error.at(path.display()))?;
+    let json = read_file(&path, MAX_TOKENIZER)?;
+    bytes::has_room(json.len().saturating_mul(TOKENIZER_PER_BYTE), "the tokenizer")?;
+    let tokenizer = Tokenizer::from_json(&json).map_err(|error| error.at(path.display()))?;
+    drop(json);
     let template = match read_text(&at("chat_template.jinja")) {
         Ok(template) => Some(template),
         Err(_) => chat_template(&read_optional_json(&at("tokenizer_config.json"))?),
@@ -143,6 +145,8 @@ pub fn chat_template(settings: &Value) -> Option<String> {
 
 /// The most bytes of `tokenizer.json`: several times what the largest of a Qwen has.
 const MAX_TOKENIZER: u64 = 64 << 20;
+/// Memory for a tokenizer while it is read, by the byte of its file. Qwen's take less than 6.
+const TOKENIZER_PER_BYTE: usize = 8;
 /// The most bytes of each other text beside the weights; they have a few kilobytes.
 const MAX_TEXT: u64 = 1 << 20;
 

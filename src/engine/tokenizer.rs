@@ -3,11 +3,11 @@
 //! The byte-level BPE is Hugging Face's `tokenizers`. Its list of added tokens stays here, outside of it: control
 //! tokens are written by number (see [`markup`](super::markup)), never looked for in text.
 
+use super::bytes;
 use super::gguf::{Gguf, Value};
 use super::tokenizer_json;
 use crate::error::{Error, ErrorKind, Result, fail};
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokenizers::models::bpe::{BPE, BpeBuilder, Vocab};
 use tokenizers::{
     DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerBuilder,
@@ -35,6 +35,9 @@ pub(super) struct Added {
 
 /// The largest vocabulary, and as many merges. The largest of a Qwen so far is 248,320; each token takes some 300 bytes.
 pub(super) const MAX_TOKENS: usize = 1 << 18;
+
+/// Memory for a token or a merge while a tokenizer is read.
+const PER_TOKEN: usize = 256;
 
 /// Normaliser and pre-tokeniser of all Qwen models, which a GGUF file names ("qwen2") but does not contain.
 const QWEN2_NORMALIZER: &str = r#"{"type":"NFC"}"#;
@@ -78,6 +81,7 @@ impl Tokenizer {
                 fail!(ModelCorrupt, "{count} {what} are more than a tokenizer of Qwen has ({MAX_TOKENS} at most)");
             }
         }
+        bytes::has_room((tokens.len() + merges.len()) * PER_TOKEN, "the tokenizer")?;
         let mut types = gguf.array("tokenizer.ggml.token_type").into_iter().flat_map(|types| types.iter());
         let mut vocabulary = Vocab::default();
         let mut added = HashMap::new();
@@ -103,7 +107,7 @@ impl Tokenizer {
             let Some((left, right)) = pair else { fail!(ModelCorrupt, "merge {merge:?} is not two tokens") };
             pairs.push((left.to_owned(), right.to_owned()));
         }
-        let model = build(BPE::builder().vocab_and_merges(vocabulary, pairs))?;
+        let model = builder(vocabulary, pairs)?.build().map_err(corrupt)?;
         let normalizer = serde_json::from_str(QWEN2_NORMALIZER).expect("a constant");
         let pre_tokenizer = serde_json::from_str(QWEN2_PRE_TOKENIZER).expect("a constant");
         Self::assemble(model, Some(normalizer), Some(pre_tokenizer), added)
@@ -180,12 +184,18 @@ impl Tokenizer {
     }
 }
 
-/// Finishes a BPE model. A panic inside `tokenizers` becomes an error like any other.
-pub(super) fn build(builder: BpeBuilder) -> Result<BPE> {
-    match catch_unwind(AssertUnwindSafe(|| builder.build())) {
-        Ok(model) => model.map_err(corrupt),
-        Err(_) => fail!(ModelCorrupt, "the tokenizer's vocabulary and merges contradict each other; fetch it again"),
+/// A builder of a BPE model with these tokens and merges.
+///
+/// # Errors
+/// `ModelCorrupt` when a merge makes a token longer than any there is, which `tokenizers` 0.23 would panic over; it finds
+/// out itself about one that makes no token at all.
+pub(super) fn builder(vocabulary: Vocab, merges: Vec<(String, String)>) -> Result<BpeBuilder> {
+    let longest = vocabulary.keys().map(String::len).max().unwrap_or(0);
+    if let Some((left, right)) = merges.iter().find(|(left, right)| left.len() + right.len() > longest) {
+        fail!(ModelCorrupt, "there is no token for the merge of {left:?} and {right:?}; fetch the tokenizer again");
     }
+    // Its cache would be one per thread, which grows, outlives the model, and is gone when a thread makes its last calls.
+    Ok(BPE::builder().vocab_and_merges(vocabulary, merges).cache_capacity(0))
 }
 
 pub(super) fn corrupt(error: Box<dyn std::error::Error + Send + Sync>) -> Error {

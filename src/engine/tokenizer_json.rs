@@ -1,7 +1,7 @@
 //! Reads `tokenizer.json`. The file is not trusted: what is large in a real one is bounded while it is read, and what is
 //! small in a real one is refused when it is large, so that no file makes more memory of itself than its size allows.
 
-use super::tokenizer::{Added, MAX_TOKENS, build, corrupt};
+use super::tokenizer::{Added, MAX_TOKENS, builder, corrupt};
 use crate::error::{Result, fail};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
@@ -84,22 +84,24 @@ impl BpeJson {
         if let Some(kind) = self.r#type.filter(|kind| kind != "BPE") {
             fail!(ModelUnsupported, "its model is of type \"{kind}\"; Qwen's is BPE");
         }
+        let affixes = [
+            ("continuing_subword_prefix", self.continuing_subword_prefix),
+            ("end_of_word_suffix", self.end_of_word_suffix),
+        ];
+        for (key, affix) in affixes {
+            if let Some(affix) = affix.filter(|affix| !affix.is_empty()) {
+                fail!(ModelUnsupported, "its {key} is \"{affix}\"; Qwen's has none");
+            }
+        }
         let merges = self.merges.into_iter().map(|Merge(left, right)| (left, right)).collect();
-        let mut builder = BPE::builder()
-            .vocab_and_merges(self.vocab, merges)
+        let mut builder = builder(self.vocab, merges)?
             .ignore_merges(self.ignore_merges)
             .byte_fallback(self.byte_fallback)
             .fuse_unk(self.fuse_unk);
         if let Some(unknown) = self.unk_token {
             builder = builder.unk_token(unknown);
         }
-        if let Some(prefix) = self.continuing_subword_prefix {
-            builder = builder.continuing_subword_prefix(prefix);
-        }
-        if let Some(suffix) = self.end_of_word_suffix {
-            builder = builder.end_of_word_suffix(suffix);
-        }
-        build(builder)
+        builder.build().map_err(corrupt)
     }
 }
 

@@ -123,7 +123,7 @@ pub unsafe extern "C" fn qaio_batch_probabilities(batch: *const qaio_batch, labe
 /// @param row from 0 to `qaio_batch_count` - 1.
 /// @param out gets the result; the caller owns it.
 ///
-/// @return OK; INVALID_ARGUMENT (also for a row that does not exist); FORKED; INTERNAL; and the row's own: INVALID_UTF8;
+/// @return OK; INVALID_ARGUMENT (also for a row that does not exist); OUT_OF_MEMORY; FORKED; INTERNAL; and the row's own: INVALID_UTF8;
 ///         EMPTY_TEXT; CONTEXT_OVERFLOW; CANCELLED; DEADLINE_EXCEEDED.
 ///
 /// Threads: any.
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn qaio_batch_row(
 /// @param json  gets the text, owned by the batch and valid until its next evaluation or fit.
 /// @param len   NULL, or gets its length in bytes.
 ///
-/// @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: one evaluation or fit at a time per batch.
 ///
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn qaio_batch_evaluate(
 /// @param json  gets the text, owned by the batch and valid until its next evaluation or fit.
 /// @param len   NULL, or gets its length in bytes.
 ///
-/// @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: one evaluation or fit at a time per batch.
 ///

@@ -3,6 +3,7 @@
 //! What an exported function does is: guard, convert its arguments, call one function, hand out the result.
 
 use super::status::qaio_status;
+use crate::engine::{Access, can_map};
 use crate::error::{Error, ErrorKind, Result, fail};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -16,13 +17,29 @@ use std::sync::atomic::{AtomicU32, Ordering};
 thread_local! {
     /// NUL-terminated message of the last call that failed on this thread; one NUL if it did not.
     static LAST_ERROR: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Whether this thread's last call found no memory to work in, not even for its message.
+    static NO_MEMORY: Cell<bool> = const { Cell::new(false) };
     /// Whether this thread is inside one of our entries.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs the body of an exported function: nothing unwinds out of it, a forked child is turned away, and an error's
-/// message is kept for `qaio_last_error`.
+/// Memory that must be free at the start of a call. The small allocations of a call, a few megabytes at most, end the
+/// process if they fail; the large ones are checked one by one.
+const HEADROOM: usize = 16 << 20;
+
+/// Runs the body of an exported function: nothing unwinds out of it, a forked child is turned away, so is a call without
+/// memory to work in, and an error's message is kept for `qaio_last_error`.
 pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> qaio_status {
+    if !can_map(HEADROOM, Access::ReadWrite) {
+        // Not even this thread's message may be touched: its first use takes memory.
+        NO_MEMORY.set(true);
+        return qaio_status::OutOfMemory;
+    }
+    guard_light(body)
+}
+
+/// As [`guard`], for a body that takes no memory.
+pub(crate) fn guard_light(body: impl FnOnce() -> Result<()>) -> qaio_status {
     let outcome = if is_forked() { Err(forked()) } else { caught(body) };
     match outcome {
         Ok(()) => {
@@ -44,6 +61,9 @@ pub(crate) fn guard_value<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T
 
 /// The message of this thread's last call.
 pub(crate) fn last_error() -> *const c_char {
+    if NO_MEMORY.get() {
+        return c"no memory to work in; free memory, or raise the process's limit".as_ptr();
+    }
     let message = LAST_ERROR.try_with(|message| {
         message.try_borrow().ok().filter(|message| !message.is_empty()).map(|message| message.as_ptr().cast())
     });
@@ -51,14 +71,16 @@ pub(crate) fn last_error() -> *const c_char {
 }
 
 fn remember(message: &str) {
+    NO_MEMORY.set(false);
     // Fails only while the thread is being torn down; then there is nobody left to read it.
     let _ = LAST_ERROR.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             last.clear();
-            // Without memory for the message the status alone has to do.
             if last.try_reserve(message.len() + 1).is_ok() {
                 last.extend(message.bytes().filter(|&byte| byte != 0));
                 last.push(0);
+            } else {
+                NO_MEMORY.set(true);
             }
         }
     });

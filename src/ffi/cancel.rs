@@ -1,6 +1,6 @@
 //! `qaio_cancel`: stops calls from another thread.
 
-use super::boundary::{Out, borrow, free, give, guard, handle};
+use super::boundary::{Out, borrow, free, give, guard, guard_light, handle};
 use super::status::qaio_status;
 use crate::engine::CancelToken;
 
@@ -16,7 +16,7 @@ handle!(qaio_cancel, b"QCNL", CancelToken);
 
 /// Makes a token that is not set. The caller owns it.
 ///
-/// @return OK; INVALID_ARGUMENT (out is NULL); FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT (out is NULL); OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: any.
 ///
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn qaio_cancel_create(out: *mut *mut qaio_cancel) -> qaio_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qaio_cancel_set(cancel: *const qaio_cancel) -> qaio_status {
     // SAFETY: as promised by the caller.
-    guard(|| unsafe {
+    guard_light(|| unsafe {
         borrow(cancel, "cancel")?.cancel();
         Ok(())
     })
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn qaio_cancel_set(cancel: *const qaio_cancel) -> qaio_sta
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qaio_cancel_reset(cancel: *const qaio_cancel) -> qaio_status {
     // SAFETY: as promised by the caller.
-    guard(|| unsafe {
+    guard_light(|| unsafe {
         borrow(cancel, "cancel")?.reset();
         Ok(())
     })

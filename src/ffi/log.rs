@@ -59,7 +59,7 @@ impl Log for HostLog {
 /// @param user_data handed to callback.
 ///
 /// @return OK; INVALID_ARGUMENT (no such level; or the host is a Rust program with a logger of its own, which gets the
-///         messages instead); FORKED; INTERNAL.
+///         messages instead); OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: any. The callback may be called from any thread, and a last time shortly after another one was set.
 #[unsafe(no_mangle)]

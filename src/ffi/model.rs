@@ -109,7 +109,7 @@ pub unsafe extern "C" fn qaio_model_load_memory(
 /// @param json gets the text, owned by the handle and valid until it is freed.
 /// @param len  NULL, or gets its length in bytes.
 ///
-/// @return OK; INVALID_ARGUMENT; FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT; OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: any.
 ///

@@ -50,7 +50,7 @@ fn enter(state: &Mutex<State>) -> Result<MutexGuard<'_, State>> {
 /// @param options JSON or NULL. "system": the assistant's instructions in place of the built-in ones.
 /// @param out     gets the session; the caller owns it.
 ///
-/// @return OK; INVALID_ARGUMENT; UNKNOWN_OPTION; INVALID_OPTION; FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT; UNKNOWN_OPTION; INVALID_OPTION; OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: any.
 ///
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn qaio_session_send(
 
 /// Forgets the conversation; the instructions stay.
 ///
-/// @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: one call at a time per session.
 ///
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn qaio_session_reset(session: *mut qaio_session) -> qaio_
 ///
 /// @param out gets the new session; the caller owns it.
 ///
-/// @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: one call at a time per session.
 ///
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn qaio_session_fork(session: *mut qaio_session, out: *mut
 /// @param json gets the text, owned by the session and valid until its next call.
 /// @param len  NULL, or gets its length in bytes.
 ///
-/// @return OK; INVALID_ARGUMENT; BUSY; FORKED; INTERNAL.
+/// @return OK; INVALID_ARGUMENT; BUSY; OUT_OF_MEMORY; FORKED; INTERNAL.
 ///
 /// Threads: one call at a time per session.
 ///

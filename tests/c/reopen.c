@@ -15,7 +15,7 @@ static void find(void *library, const char *name, void *function)
 int main(int argc, char **argv)
 {
     int round;
-    for (round = 0; round < 3; round++) {
+    for (round = 0; round < 100; round++) {
         qaio_status (*load)(const char *, const char *, const qaio_cancel *, qaio_model **) = NULL;
         qaio_status (*classify)(const qaio_model *, const char *, size_t, qaio_polarity *, double *) = NULL;
         void (*release)(qaio_model *) = NULL;

@@ -18,9 +18,9 @@ CORPUS = Path(__file__).parent / "corpus"
 #: Written for the project by several people; all figures are measured on held-out rows of these files.
 MAIN_FILES = ("zh1", "zh2", "zh3", "zh4", "en1", "en2")
 #: Written for this model alone; measured on a line of their own.
-EXTRA_FILES = ("extra", "lexicon", "written_en", "written_zh", "more_en", "more_zh", "replies_en", "replies_zh")
+EXTRA_FILES = ("extra", "lexicon", "written_en", "written_zh", "more_en", "more_zh", "phrases", "replies_en", "replies_zh")
 #: Of these, files whose intents were not filled in with care.
-NO_INTENT_FILES = ("extra", "lexicon")
+NO_INTENT_FILES = ("extra", "lexicon", "phrases")
 INTENTS = ("咨询", "投诉", "闲聊")
 LANGUAGE_LABELS = {"zh": "中文", "en": "English", "other": "其他"}
 
