@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 fn load(path: &Path) -> Result<Engine, Error> {
-    let options = EngineOptions { precision: Precision::Auto, threads: Some(1), context: None };
+    let options = EngineOptions { precision: Precision::Auto, threads: Some(1), context: None, mmap: None };
     Engine::load(&Source::Path(path.to_owned()), &options, &Interrupt::never())
 }
 

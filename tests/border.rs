@@ -193,6 +193,22 @@ fn header_library_and_python_have_the_same_functions() {
     assert!(untested.is_empty(), "the C tests do not call {untested:?}");
 }
 
+/// Stack, relocations and sections as a hardened distribution wants them.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_library_is_hardened() {
+    let headers = run(command("readelf").args(["--wide", "--program-headers", "--dynamic"]).arg(library()));
+    let line = |name: &str| headers.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default();
+    assert!(line("GNU_STACK").contains(" RW "), "an executable stack:\n{headers}");
+    assert!(!line("GNU_RELRO").is_empty(), "no RELRO:\n{headers}");
+    assert!(headers.contains("BIND_NOW") || headers.contains("NOW"), "symbols are bound lazily:\n{headers}");
+    assert!(!headers.contains("TEXTREL"), "text relocations:\n{headers}");
+    assert!(!headers.contains("RPATH") && !headers.contains("RUNPATH"), "a path of the build:\n{headers}");
+    for load in headers.lines().filter(|line| line.trim_start().starts_with("LOAD")) {
+        assert!(!load.contains("RWE"), "memory that can be written and run:\n{headers}");
+    }
+}
+
 // ---- programs ----
 
 #[test]
@@ -208,6 +224,22 @@ fn tasks_hold_at_the_border() {
     run(&mut command(compile_c("tests/c/task.c", folder.path())));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn unkind_surroundings_are_survived() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = compile_c("tests/c/surroundings.c", folder.path());
+    run(command(program).arg("src/builtin/qaio-mini.gguf"));
+}
+
+/// A short form of what `tests/soak.sh` does for an hour.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    run(command(compile_c("tests/c/soak.c", folder.path())).args(["8", "3"]));
+}
+
 #[test]
 fn the_library_prints_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -220,7 +252,11 @@ fn the_library_can_be_opened_and_closed_at_run_time() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("reopen");
     run(command("cc").args(STRICT).args(["-std=c99", "-Iinclude", "tests/c/reopen.c", "-ldl", "-o"]).arg(&program));
-    run(command(program).arg(library()));
+    run(command(&program).arg(library()));
+    // Beside a copy of itself, as two plug-ins of one host may bring it.
+    let copy = folder.path().join("another-name.so");
+    std::fs::copy(library(), &copy).unwrap();
+    run(command(&program).args([&library(), &copy]));
 }
 
 #[test]

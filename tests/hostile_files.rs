@@ -25,7 +25,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn load(source: &Source, size: usize) -> Result<Engine, Error> {
-    let options = EngineOptions { precision: Precision::Auto, threads: Some(1), context: Some(64) };
+    let options = EngineOptions { precision: Precision::Auto, threads: Some(1), context: Some(64), mmap: None };
     let (result, peak) = peak_of(|| Engine::load(source, &options, &Interrupt::never()));
     assert!(peak <= allowed(size), "{peak} bytes of memory for a file of {size}");
     result

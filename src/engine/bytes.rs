@@ -20,18 +20,22 @@ pub(crate) enum Bytes {
 }
 
 impl Bytes {
-    /// Maps `path` read-only.
+    /// Opens the file at `path`: mapped read-only, or read into memory.
     ///
     /// # Errors
-    /// `NotFound` when nothing is there, `Io` when it cannot be opened or mapped, `ModelCorrupt` when it is empty.
-    pub(crate) fn map(path: &Path) -> Result<Self> {
+    /// `NotFound` when nothing is there, `Io` when it cannot be opened, mapped or read, `ModelCorrupt` when it is empty,
+    /// `OutOfMemory`.
+    pub(crate) fn open(path: &Path, mmap: bool) -> Result<Self> {
         let shown = path.display();
         let (file, length) = open(path)?;
         if length == 0 {
             return Err(Error::new(ErrorKind::ModelCorrupt, format!("{shown} is empty; fetch it again")));
         }
+        if !mmap {
+            return read_open(file, length, path, u64::MAX - 1).map(|data| Bytes::Owned(Arc::new(data)));
+        }
         // SAFETY: the map is read-only and private to us. Truncating the file while it is mapped would fault; the
-        // documentation of model loading asks for files that stay as they are while the model is loaded.
+        // documentation of model loading asks for files that stay as they are while the model is loaded, or for a copy.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) };
         map.map(Bytes::Mapped)
@@ -86,6 +90,10 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
 /// As [`open`]; `ModelCorrupt` when it is larger, `OutOfMemory`.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
+    read_open(file, length, path, most)
+}
+
+fn read_open(file: File, length: u64, path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     let room = length.min(most) as usize;
     data.try_reserve_exact(room).map_err(|_| Error::out_of_memory(&path.display().to_string(), room))?;
@@ -134,8 +142,8 @@ pub(crate) fn can_map(bytes: usize, access: Access) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | reserve;
     // SAFETY: a new mapping, which nobody else knows, at a place of the system's choice.
     unsafe {
-        let place = libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0);
-        place != libc::MAP_FAILED && libc::munmap(place, bytes) == 0
+        let place = libc::mmap(std::ptr::null_mut(), bytes.max(1), protection, flags, -1, 0);
+        place != libc::MAP_FAILED && libc::munmap(place, bytes.max(1)) == 0
     }
 }
 

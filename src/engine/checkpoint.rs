@@ -4,6 +4,7 @@ use super::bytes::{self, Bytes, zeroed};
 use super::gguf::Gguf;
 use super::matrix::{self, Matrix};
 use super::pool::Pool;
+use super::source::Loading;
 use super::{Interrupt, Precision};
 use crate::error::{Error, ErrorKind, Result, fail};
 use candle_core::quantized::GgmlDType;
@@ -58,16 +59,11 @@ const NAMES: [(&str, &str, &str); 14] = [
 
 impl Checkpoint {
     /// The safetensors files of a Hugging Face directory: `model.safetensors`, or the shards of its index.
-    pub(crate) fn from_directory(
-        directory: &Path,
-        precision: Precision,
-        pool: &Arc<Pool>,
-        interrupt: &Interrupt,
-    ) -> Result<Self> {
+    pub(crate) fn from_directory(directory: &Path, how: Loading) -> Result<Self> {
         let mut tensors = HashMap::new();
         for name in safetensors_files(directory)? {
             let path = directory.join(&name);
-            let file = match Bytes::map(&path) {
+            let file = match Bytes::open(&path, how.mmap) {
                 Err(error) if error.kind() == ErrorKind::NotFound => fail!(
                     ModelIncomplete,
                     "{} is listed in model.safetensors.index.json but missing; fetch the model again",
@@ -101,29 +97,22 @@ impl Checkpoint {
                 tensors.insert(name, tensor);
             }
         }
-        Ok(Self { tensors, naming: Naming::HuggingFace, precision, pool: pool.clone(), interrupt: interrupt.clone() })
+        Ok(Self::new(tensors, Naming::HuggingFace, how))
     }
 
     /// The tensors of a parsed GGUF `file`.
-    pub(crate) fn from_gguf(
-        file: &Arc<Bytes>,
-        gguf: &Gguf,
-        precision: Precision,
-        pool: &Arc<Pool>,
-        interrupt: &Interrupt,
-    ) -> Self {
+    pub(crate) fn from_gguf(file: &Arc<Bytes>, gguf: &Gguf, how: Loading) -> Self {
         let tensors = gguf.tensors.iter().map(|(&name, info)| {
             let tensor =
                 Tensor { file: file.clone(), range: info.range.clone(), dtype: info.dtype, shape: info.shape.clone() };
             (name.to_owned(), tensor)
         });
-        Self {
-            tensors: tensors.collect(),
-            naming: Naming::Gguf,
-            precision,
-            pool: pool.clone(),
-            interrupt: interrupt.clone(),
-        }
+        Self::new(tensors.collect(), Naming::Gguf, how)
+    }
+
+    fn new(tensors: HashMap<String, Tensor>, naming: Naming, how: Loading) -> Self {
+        let Loading { precision, pool, interrupt, .. } = how;
+        Self { tensors, naming, precision, pool: pool.clone(), interrupt: interrupt.clone() }
     }
 
     /// The threads of the model.

@@ -37,6 +37,7 @@ pub use kv::Kv;
 pub use markup::{Markup, Message, Role};
 pub use precision::Precision;
 pub use sampler::{Sampler, Sampling};
+use source::Loading;
 pub use source::{Source, chat_template};
 pub use tokenizer::Tokenizer;
 pub use utf8::Utf8Stream;
@@ -60,6 +61,9 @@ pub struct EngineOptions {
     pub threads: Option<usize>,
     /// Most tokens of a prompt and its reply together; `None` (and anything larger) takes the model's own limit.
     pub context: Option<usize>,
+    /// Whether weights may stay in the mapped file; default true. `Some(false)` copies them, so that nothing happens when
+    /// somebody truncates the file, or replaces what is in it, while the model is loaded.
+    pub mmap: Option<bool>,
 }
 
 /// A model, ready to run. Immutable: all state of a conversation is in its [`Kv`].
@@ -123,7 +127,8 @@ impl Engine {
     pub fn load(source: &Source, options: &EngineOptions, interrupt: &Interrupt) -> Result<Self> {
         interrupt.check()?;
         let pool = Arc::new(start_pool(options.threads)?);
-        let parts = on_a_full_stack(|| source.read(options.precision, &pool, interrupt))??;
+        let how = Loading { precision: options.precision, mmap: options.mmap.unwrap_or(true), pool: &pool, interrupt };
+        let parts = on_a_full_stack(|| source.read(how))??;
         let source::Parts { name, config, generation, tokenizer, markup, qwen } = parts;
         let context = options.context.unwrap_or(config.context).min(config.context);
         Ok(Self { name, config, generation, tokenizer, markup, qwen, pool, batcher: Batcher::default(), context })

@@ -40,6 +40,18 @@ impl Source {
     }
 }
 
+/// How to read a source.
+#[derive(Clone, Copy)]
+pub(crate) struct Loading<'a> {
+    pub(crate) precision: Precision,
+    /// Whether files are mapped, rather than copied into memory.
+    pub(crate) mmap: bool,
+    /// The threads that convert.
+    pub(crate) pool: &'a Arc<Pool>,
+    /// Checked before each tensor.
+    pub(crate) interrupt: &'a Interrupt,
+}
+
 /// What reading a source gives.
 pub(crate) struct Parts {
     pub(crate) name: String,
@@ -52,31 +64,30 @@ pub(crate) struct Parts {
 
 impl Source {
     /// Reads and checks everything.
-    pub(crate) fn read(&self, precision: Precision, pool: &Arc<Pool>, interrupt: &Interrupt) -> Result<Parts> {
+    pub(crate) fn read(&self, how: Loading) -> Result<Parts> {
         match self {
             Source::Path(path) => {
                 let metadata = std::fs::metadata(path).map_err(|error| io_error(&error, path))?;
                 if metadata.is_dir() {
-                    read_directory(path, precision, pool, interrupt)
+                    read_directory(path, how)
                 } else {
                     read_gguf(
-                        Bytes::map(path)?,
+                        Bytes::open(path, how.mmap)?,
                         &path.file_stem().unwrap_or_default().to_string_lossy(),
-                        precision,
-                        pool,
-                        interrupt,
+                        how,
                     )
                     .map_err(|error| error.at(path.display()))
                 }
             }
-            Source::Memory(data) => read_gguf(Bytes::Owned(data.clone()), "(memory)", precision, pool, interrupt)
-                .map_err(|error| error.at("the model in memory")),
-            Source::Static { name, data } => read_gguf(Bytes::Static(data), name, precision, pool, interrupt),
+            Source::Memory(data) => {
+                read_gguf(Bytes::Owned(data.clone()), "(memory)", how).map_err(|error| error.at("the model in memory"))
+            }
+            Source::Static { name, data } => read_gguf(Bytes::Static(data), name, how),
         }
     }
 }
 
-fn read_directory(directory: &Path, precision: Precision, pool: &Arc<Pool>, interrupt: &Interrupt) -> Result<Parts> {
+fn read_directory(directory: &Path, how: Loading) -> Result<Parts> {
     let at = |name: &str| directory.join(name);
     let config_text = read_text(&at("config.json"))?;
     let config = Config::from_json(&config_text).map_err(|error| error.at(at("config.json").display()))?;
@@ -97,14 +108,14 @@ fn read_directory(directory: &Path, precision: Precision, pool: &Arc<Pool>, inte
     let markup = Markup::new(&tokenizer, config.family, template.as_deref()).map_err(|e| e.at(path.display()))?;
     check_vocabulary(&tokenizer, &config).map_err(|error| error.at(path.display()))?;
 
-    let checkpoint = Checkpoint::from_directory(directory, precision, pool, interrupt)?;
+    let checkpoint = Checkpoint::from_directory(directory, how)?;
     let qwen = Qwen::load(config.clone(), &checkpoint).map_err(|error| error.at(directory.display()))?;
     let full = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let name = full.file_name().map_or_else(|| full.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Parts { name, config, generation, tokenizer, markup, qwen })
 }
 
-fn read_gguf(file: Bytes, name: &str, precision: Precision, pool: &Arc<Pool>, interrupt: &Interrupt) -> Result<Parts> {
+fn read_gguf(file: Bytes, name: &str, how: Loading) -> Result<Parts> {
     let file = Arc::new(file);
     let gguf = Gguf::parse(file.as_slice())?;
     let config = Config::from_gguf(&gguf)?;
@@ -112,7 +123,7 @@ fn read_gguf(file: Bytes, name: &str, precision: Precision, pool: &Arc<Pool>, in
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
     let markup = Markup::new(&tokenizer, config.family, gguf.text("tokenizer.chat_template"))?;
     check_vocabulary(&tokenizer, &config)?;
-    let checkpoint = Checkpoint::from_gguf(&file, &gguf, precision, pool, interrupt);
+    let checkpoint = Checkpoint::from_gguf(&file, &gguf, how);
     let name = gguf.text("general.name").unwrap_or(name).to_owned();
     let qwen = Qwen::load(config.clone(), &checkpoint)?;
     Ok(Parts { name, config, generation, tokenizer, markup, qwen })

@@ -39,10 +39,12 @@ impl ModelHandle {
 ///
 /// @param path    a directory in Hugging Face's layout (config.json, tokenizer.json, *.safetensors) or a GGUF file, of
 ///                Qwen1.5, Qwen2, Qwen2.5 or Qwen3 (dense); UTF-8. NULL: the built-in demonstration model.
-///                The files are memory-mapped: leave them as they are while the model is loaded.
+///                The files are memory-mapped: leave them as they are while the model is loaded, or set "mmap": false.
 /// @param options JSON or NULL. "precision": "auto" (default; a GGUF file as it is, safetensors as q8), "f32", "bf16",
 ///                "q8", "q4". "threads": 1 to 1024 (default: physical cores). "context": most tokens of a prompt and
-///                its reply, 64 to 1048576 (default and upper limit: the model's own). "deadline_ms".
+///                its reply, 64 to 1048576 (default and upper limit: the model's own). "mmap": true (default), or
+///                false to copy the weights into memory, after which nobody can pull them away by truncating the file.
+///                "deadline_ms".
 ///                An option that is left out agrees with whatever is loaded.
 /// @param cancel  NULL, or a token that ends loading early.
 /// @param out     gets the handle; the caller owns it.

@@ -105,6 +105,13 @@ fn agree(held: &LoadOptions, asked: &LoadOptions, model: &Model) -> Result<()> {
             );
         }
     }
+    if asked.mmap.is_some_and(|mmap| mmap != held.mmap.unwrap_or(true)) {
+        fail!(
+            ModelConflict,
+            "the model is loaded with mmap {}; free its handles first, or leave mmap out",
+            held.mmap.unwrap_or(true)
+        );
+    }
     Ok(())
 }
 

@@ -77,6 +77,7 @@ impl Model {
             precision: options.precision.unwrap_or_default(),
             threads: options.threads,
             context: options.context,
+            mmap: options.mmap,
         };
         let engine = Engine::load(source, &engine_options, interrupt)?;
         let analyst = Classifier::new(&engine, TaskDefinition::shipped("sentiment")?, interrupt)?;

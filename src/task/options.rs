@@ -19,6 +19,9 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// Most tokens of a prompt and its reply together, at least 64; default the model's own limit.
     pub context: Option<usize>,
+    /// Whether weights may stay in the mapped file; default true. False copies them into memory: then nothing happens when
+    /// somebody truncates or overwrites the file while the model is loaded.
+    pub mmap: Option<bool>,
     /// Milliseconds after which loading gives up.
     pub deadline_ms: Option<u64>,
 }
@@ -108,7 +111,7 @@ impl LoadOptions {
     /// # Errors
     /// `UnknownOption`, `InvalidOption`.
     pub fn from_json(json: &str) -> Result<Self> {
-        let options: Self = parse(json, &["precision", "threads", "context", "deadline_ms"])?;
+        let options: Self = parse(json, &["precision", "threads", "context", "mmap", "deadline_ms"])?;
         options.check()?;
         Ok(options)
     }

@@ -362,7 +362,7 @@ static void load_refuses(void)
     MESSAGE_HAS("\"context\"");
     STATUS(CANCELLED, qaio_model_load_memory(bytes, 20, NULL, cancel, &out));
     STATUS(MODEL_INCOMPLETE, qaio_model_load("/", NULL, NULL, &out));
-    STATUS(MODEL_CORRUPT, qaio_model_load("/dev/null", NULL, NULL, &out));
+    STATUS(IO, qaio_model_load("/dev/null", NULL, NULL, &out));
     CHECK(out == POISON(qaio_model));
     qaio_cancel_free(cancel);
 }

@@ -38,7 +38,7 @@ static int status_is(const char *file, int line, const char *call, qaio_status w
 /* The call has this status, and a message if and only if it failed. */
 #define STATUS(wanted, call) status_is(__FILE__, __LINE__, #call, QAIO_STATUS_##wanted, (call))
 
-static int message_has(const char *file, int line, const char *part)
+static inline int message_has(const char *file, int line, const char *part)
 {
     int ok = strstr(qaio_last_error(), part) != NULL;
     if (!count(ok))
@@ -52,7 +52,7 @@ static int message_has(const char *file, int line, const char *part)
 #define TEXT(literal) literal, sizeof(literal) - 1
 #define POISON(type) ((type *)(uintptr_t)0x5a5a5a5a)
 
-static void timed(const char *name, void (*test)(void))
+static inline void timed(const char *name, void (*test)(void))
 {
     struct timespec start, end;
     int before = failures;

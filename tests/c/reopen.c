@@ -1,9 +1,11 @@
-/* Opens and closes the library at run time, as plug-ins are: reopen <path of the library>. */
+/* Opens and closes libraries at run time, as plug-ins are, all of them at once: reopen <path of a library>… */
 #include "qaio.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { MOST = 8 };
 
 /* ISO C knows no way from an object pointer to a function pointer but through memory. */
 static void find(void *library, const char *name, void *function)
@@ -14,28 +16,39 @@ static void find(void *library, const char *name, void *function)
 
 int main(int argc, char **argv)
 {
-    int round;
+    void *libraries[MOST];
+    qaio_model *models[MOST] = {NULL};
+    void (*release[MOST])(qaio_model *);
+    int round, at, count = argc - 1;
+    if (count < 1 || count > MOST) {
+        fprintf(stderr, "usage: reopen <path of a library>…\n");
+        return 1;
+    }
     for (round = 0; round < 100; round++) {
-        qaio_status (*load)(const char *, const char *, const qaio_cancel *, qaio_model **) = NULL;
-        qaio_status (*classify)(const qaio_model *, const char *, size_t, qaio_polarity *, double *) = NULL;
-        void (*release)(qaio_model *) = NULL;
-        qaio_model *model = NULL;
-        qaio_polarity polarity;
-        void *library = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
-        if (!library) {
-            fprintf(stderr, "%s\n", argc > 1 ? dlerror() : "usage: reopen <path of the library>");
-            return 1;
+        for (at = 0; at < count; at++) {
+            qaio_status (*load)(const char *, const char *, const qaio_cancel *, qaio_model **) = NULL;
+            qaio_status (*classify)(const qaio_model *, const char *, size_t, qaio_polarity *, double *) = NULL;
+            qaio_polarity polarity;
+            libraries[at] = dlopen(argv[at + 1], RTLD_NOW | RTLD_LOCAL);
+            if (!libraries[at]) {
+                fprintf(stderr, "%s\n", dlerror());
+                return 1;
+            }
+            find(libraries[at], "qaio_model_load", &load);
+            find(libraries[at], "qaio_model_classify_sentiment", &classify);
+            find(libraries[at], "qaio_model_free", &release[at]);
+            if (!load || !classify || !release[at])
+                return 2;
+            /* Each library has its own model: other options would be a conflict within one. */
+            if (load(NULL, at == 0 ? "{\"threads\": 1}" : "{\"threads\": 2}", NULL, &models[at]) != QAIO_STATUS_OK ||
+                classify(models[at], "好", 3, &polarity, NULL) != QAIO_STATUS_OK)
+                return 3;
         }
-        find(library, "qaio_model_load", &load);
-        find(library, "qaio_model_classify_sentiment", &classify);
-        find(library, "qaio_model_free", &release);
-        if (!load || !classify || !release)
-            return 2;
-        if (load(NULL, NULL, NULL, &model) != QAIO_STATUS_OK || classify(model, "好", 3, &polarity, NULL) != QAIO_STATUS_OK)
-            return 3;
-        release(model);
-        if (dlclose(library) != 0)
-            return 4;
+        for (at = 0; at < count; at++) {
+            release[at](models[at]);
+            if (dlclose(libraries[at]) != 0)
+                return 4;
+        }
     }
     return 0;
 }

@@ -134,16 +134,21 @@ static size_t more;
 
 static void limited_memory(void)
 {
+    const size_t none = 0, enough = (size_t)512 << 20;
     struct rlimit limit;
+    int succeeded;
     limit.rlim_cur = limit.rlim_max = address_space() + more;
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-    CHECK(some_of_everything() >= 0);
+    succeeded = some_of_everything();
+    CHECK(succeeded >= 0 && (more != none || succeeded == 0) && (more != enough || succeeded == 6));
 }
 
 static void any_amount_of_memory(void)
 {
-    for (more = 0; more <= (size_t)(192 << 20); more += 3 << 19)
+    for (more = 0; more < (size_t)256 << 20; more += 3 << 19)
         CHILD(limited_memory);
+    more = (size_t)512 << 20;
+    CHILD(limited_memory);
 }
 
 /* ---- files ---- */
@@ -164,6 +169,31 @@ static void no_file_left(void)
     close(last);
     STATUS(OK, qaio_model_load(gguf_path, NULL, NULL, &model));
     qaio_model_free(model);
+}
+
+static void a_file_that_is_taken_away(void)
+{
+    char path[] = "/tmp/qaio-XXXXXX";
+    static char data[1 << 16];
+    qaio_model *model = NULL;
+    qaio_polarity polarity, again;
+    double score, same = 0;
+    FILE *from = fopen(gguf_path, "rb");
+    int file = mkstemp(path);
+    size_t len;
+    CHECK(from != NULL && file >= 0);
+    while (from && (len = fread(data, 1, sizeof(data), from)) > 0)
+        CHECK(write(file, data, len) == (ssize_t)len);
+    if (from)
+        fclose(from);
+    STATUS(OK, qaio_model_load(path, "{\"mmap\": false}", NULL, &model));
+    STATUS(OK, qaio_model_classify_sentiment(model, TEXT("What a day!"), &polarity, &score));
+    CHECK(ftruncate(file, 0) == 0 && unlink(path) == 0);
+    STATUS(OK, qaio_model_classify_sentiment(model, TEXT("What a day!"), &again, &same));
+    CHECK(polarity == again && score == same);
+    STATUS(MODEL_CONFLICT, qaio_model_load(NULL, "{\"mmap\": true}", NULL, &model));
+    qaio_model_free(model);
+    close(file);
 }
 
 /* ---- signals ---- */
@@ -364,6 +394,7 @@ int main(int argc, char **argv)
     } while (0)
     RUN_IN_CHILD(a_stack_of_64_kib);
     RUN_IN_CHILD(no_file_left);
+    RUN_IN_CHILD(a_file_that_is_taken_away);
     RUN_IN_CHILD(a_thousand_signals_a_second);
     RUN_IN_CHILD(calls_at_exit);
     RUN_IN_CHILD(exec_after_fork);

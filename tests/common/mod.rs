@@ -22,7 +22,7 @@ pub const EVERY_KERNEL: [(&str, Precision); 4] = [
 
 /// The engine of a fixture.
 pub fn engine(name: &str, precision: Precision) -> Engine {
-    let options = EngineOptions { precision, threads: Some(2), context: None };
+    let options = EngineOptions { precision, threads: Some(2), context: None, mmap: None };
     Engine::load(&Source::Path(fixture(name)), &options, &Interrupt::never()).unwrap()
 }
 

@@ -654,7 +654,7 @@ def load(
     """Loads the model at ``path``, a directory in Hugging Face's layout or a GGUF file; None is the built-in one.
 
     There is one model per process: loading it again gives another handle to it. Options: ``precision``, ``threads``,
-    ``context``, ``deadline_ms``.
+    ``context``, ``mmap``, ``deadline_ms``.
 
     >>> model = qaio.load("Qwen1.5-0.5B-Chat", precision="q4", threads=2)
     """

@@ -27,7 +27,7 @@ pub fn bounded<T>(size: usize, work: impl FnOnce() -> Result<T, Error>) -> Optio
 
 /// A model that was loaded from a damaged file computes something or refuses; it does not fall over.
 pub fn load_and_use(size: usize, source: &Source) {
-    let options = EngineOptions { precision: Precision::Auto, threads: Some(1), context: Some(64) };
+    let options = EngineOptions { precision: Precision::Auto, threads: Some(1), context: Some(64), mmap: None };
     let Some(engine) = bounded(size, || Engine::load(source, &options, &Interrupt::never())) else { return };
     let Ok(mut ids) = engine.tokenizer().encode("Was für ein Tag! 今天 123") else { return };
     ids.truncate(8);
