@@ -237,7 +237,9 @@ fn unkind_surroundings_are_survived() {
 #[test]
 fn nothing_grows() {
     let folder = tempfile::tempdir().unwrap();
-    run(command(compile_c("tests/c/soak.c", folder.path())).args(["8", "3"]));
+    let program = compile_c("tests/c/soak.c", folder.path());
+    run(command(&program).args(["1", "4"]));
+    run(command(&program).args(["16", "4"]));
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
 fn read_open(file: File, length: u64, path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     let room = length.min(most) as usize;
-    data.try_reserve_exact(room).map_err(|_| Error::out_of_memory(&path.display().to_string(), room))?;
+    data.try_reserve_exact(room).map_err(|_| Error::out_of_memory(path.display(), room))?;
     // One more than is allowed, for a file that grows meanwhile.
     file.take(most + 1).read_to_end(&mut data).map_err(|error| io_error(&error, path))?;
     if data.len() as u64 > most || length > most {

@@ -15,7 +15,7 @@ if [ $# -gt 0 ]; then targets=("$@"); fi
 
 # What cargo-fuzz passes too; the stable compiler knows all of it, only the address sanitizer needs a nightly one.
 flags='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters'
-flags+=' -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing'
+flags+=' -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing'
 # Naming the target keeps the flags away from build scripts.
 host=$(rustc -vV | sed -n 's/^host: //p')
 RUSTFLAGS=$flags cargo build --release --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz-build --target "$host"
