@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,10 +29,9 @@ from validate import accuracy
 ROOT = Path(__file__).resolve().parents[2]
 #: In order; each goes on from the checkpoint of the one before and leaves one under its own name.
 STAGES = (
-    (Stage("pretrain", layers=4, epochs=1, rate=4e-3, dropout=0.0, decay=0.3, floor=0.3, groups=2), Mixture.pretraining),
-    (Stage("deepen", layers=6, epochs=1, rate=3e-3, dropout=0.0, decay=0.3, floor=0.5, groups=2), Mixture.deepening),
-    (Stage("finetune", layers=6, epochs=2, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, groups=2), Mixture.finetuning),
-    (Stage("replies", layers=6, epochs=2, rate=2e-3, dropout=0.03, decay=1.0, floor=0.0, groups=2), Mixture.replying),
+    (Stage("pretrain", epochs=1, rate=4e-3, dropout=0.0, decay=0.3, floor=0.3, groups=2), Mixture.pretraining),
+    (Stage("finetune", epochs=3, rate=2e-3, dropout=0.15, decay=0.9, floor=0.0, groups=2), Mixture.finetuning),
+    (Stage("replies", epochs=2, rate=2e-3, dropout=0.03, decay=1.0, floor=0.0, groups=2), Mixture.replying),
 )
 STEPS = ("tokenizer", *(stage.name for stage, _ in STAGES), "export", "evaluate")
 
@@ -42,13 +40,8 @@ def _save(model: Qwen2, figures: dict[str, float], path: Path) -> None:
     torch.save({"model": model.state_dict(), "figures": figures}, path)
 
 
-def _load(path: Path, layers: int) -> Qwen2:
-    """The model of a checkpoint, grown to `layers` layers if it has fewer."""
-    state = torch.load(path)["model"]
-    stored = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("layers."))
-    model = Qwen2(replace(Config(), layers=stored))
-    model.load_state_dict(state)
-    return model if stored == layers else model.grown(layers)
+def _load(model: Qwen2, path: Path) -> None:
+    model.load_state_dict(torch.load(path)["model"])
 
 
 def main() -> None:
@@ -72,12 +65,15 @@ def main() -> None:
         bpe.train(Mixture(None, options.data).tokenizer_texts()).save(str(work / "tokenizer.json"))
     chat = Chat.load(work / "tokenizer.json")
     mixture = Mixture(chat, options.data)
-    print(f"rows: {len(mixture.main)} corpus, {len(mixture.messages) - len(mixture.main)} more, "
+    model = Qwen2(Config())
+    if "pretrain" in todo:
+        embedding.start(chat, mixture.all_texts(), model.embed_tokens.weight, model.c)
+    print(f"{model.parameter_count():,} parameters; rows: {len(mixture.main)} corpus, {len(mixture.messages) - len(mixture.main)} more, "
           f"{len(mixture.emotions)} emotions, {len(mixture.zh)} + {len(mixture.en)} conversations", flush=True)
 
     check = part(mixture.known, "validation")
 
-    def report(model: Qwen2, epoch: int) -> None:
+    def report(epoch: int) -> None:
         print(f"  validation after epoch {epoch}: {accuracy(model, chat, check)}", flush=True)
         _save(model, {}, work / "epoch.pt")
 
@@ -86,16 +82,13 @@ def main() -> None:
         checkpoint = work / f"{stage.name}.pt"
         if stage.name in todo:
             if before:
-                model = _load(before, stage.layers)
-            else:
-                model = Qwen2(replace(Config(), layers=stage.layers))
-                embedding.start(chat, mixture.all_texts(), model.embed_tokens.weight, model.c)
-            print(f"{stage.name}: {model.parameter_count():,} parameters", flush=True)
+                _load(model, before)
             figures = run(model, stage, lambda: draw(mixture), chat.end, report)
             _save(model, figures, checkpoint)
         before = checkpoint
     if "export" in todo:
-        export.write(_load(before, Config().layers), work / "tokenizer.json", options.out / "qaio-mini.gguf")
+        _load(model, before)
+        export.write(model, work / "tokenizer.json", options.out / "qaio-mini.gguf")
         print("exported; largest difference from transformers:", export.check(options.out / "qaio-mini.gguf"))
     if "evaluate" in todo:
         import evaluate  # needs the library, which the steps before it do not

@@ -56,24 +56,16 @@ class Mixture:
         """Fitted when it is first asked, which the tokenizer's training never does."""
         return Teacher(self.messages + self.lexicon, self.emotions)
 
-    def pretraining(self, share: float = 1.0) -> list[Role]:
-        """Fluency from the dialogue sets; the mood of words from the emotion set and from what the teacher says of many texts.
-        With `share` a part of all that."""
-        def count(whole: int) -> int:
-            return round(whole * share)
-
-        talk = [conversation(self.chat, turns, 0.5) for turns in self._some(self.zh, count(6000)) + self._some(self.en, count(2500))]
-        labels = self._labels(self._some(self.emotions, count(20_000)) + self._some(self.messages, count(len(self.messages))))
+    def pretraining(self) -> list[Role]:
+        """Fluency from the dialogue sets; the mood of words from the emotion set and from what the teacher says of many texts."""
+        talk = [conversation(self.chat, turns, 0.5) for turns in self._some(self.zh, 6000) + self._some(self.en, 2500)]
+        labels = self._labels(self._some(self.emotions, 20_000) + self.messages)
         return self._roles(
-            sentiment=labels + self._taught("zh", count(45_000), 0.4) + self._taught("en", count(25_000), 0.4),
-            intent=self._intents(count(4000)),
-            language=self._languages(count(1500)),
-            reply=talk + self._replies(self._some(self.messages, count(4000)), 0.5),
+            sentiment=labels + self._taught("zh", 45_000, 0.4) + self._taught("en", 25_000, 0.4),
+            intent=self._intents(4000),
+            language=self._languages(1500),
+            reply=talk + self._replies(self._some(self.messages, 4000), 0.5),
         )
-
-    def deepening(self) -> list[Role]:
-        """Some of pretraining again, for the layers that have just been added."""
-        return self.pretraining(0.4)
 
     def finetuning(self) -> list[Role]:
         """The product: the labels of every row, some of the teacher's, and plain replies."""

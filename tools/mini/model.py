@@ -5,8 +5,7 @@ Names follow the Hugging Face checkpoint, so that `transformers` loads the same 
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +18,7 @@ class Config:
 
     vocab: int = 8192
     hidden: int = 256
-    layers: int = 6
+    layers: int = 4
     heads: int = 8
     kv_heads: int = 4
     head_dim: int = 32
@@ -157,18 +156,6 @@ class Qwen2(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Plain causal logits: [batch, tokens] to [batch, tokens, vocab]."""
         return self.logits(self.hidden(ids[0, :0], ids))
-
-    def grown(self, layers: int) -> Qwen2:
-        """A deeper model that computes the same: copies of layers stand behind some of its own and add nothing yet."""
-        sources = [i * self.c.layers // layers for i in range(layers)]
-        model = Qwen2(replace(self.c, layers=layers))
-        model.embed_tokens, model.norm = self.embed_tokens, self.norm
-        model.layers = nn.ModuleList(copy.deepcopy(self.layers[source]) for source in sources)
-        for i, layer in enumerate(model.layers):
-            if i and sources[i] == sources[i - 1]:
-                nn.init.zeros_(layer.self_attn.o_proj.weight)
-                nn.init.zeros_(layer.mlp.down_proj.weight)
-        return model
 
     def parameter_count(self) -> int:
         """Parameters, the tied embedding counted once."""

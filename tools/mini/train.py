@@ -17,11 +17,10 @@ from packing import Batch, Role, batches
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage's settings. A model of fewer `layers` grows before it. The rate warms up, stays, and goes linearly to `floor` over the last `decay` of the steps;
+    """One stage's settings. The rate warms up, stays, and goes linearly to `floor` over the last `decay` of the steps;
     a step takes `groups` batches."""
 
     name: str
-    layers: int
     epochs: int
     rate: float
     dropout: float
@@ -83,8 +82,8 @@ def loss_of(model: Qwen2, batch: Batch) -> Tensor:
 
 
 def run(model: Qwen2, stage: Stage, draw: Callable[[], list[Role]], pad: int,
-        after: Callable[[Qwen2, int], None] | None = None) -> dict[str, float]:
-    """Train one stage; `after` is called with the model and the number of each finished epoch. Returns the stage's figures."""
+        after: Callable[[int], None] | None = None) -> dict[str, float]:
+    """Train one stage; `after` is called with the number of each finished epoch. Returns the stage's figures."""
     rng = random.Random(stage.name)
     torch.manual_seed(len(stage.name))
     tools = optimisers(model, stage)
@@ -116,5 +115,5 @@ def run(model: Qwen2, stage: Stage, draw: Callable[[], list[Role]], pad: int,
         print(f"{stage.name} epoch {epoch + 1}: mean loss {total / (len(groups) // stage.groups):.3f}", flush=True)
         model.eval()
         if after:
-            after(model, epoch + 1)
+            after(epoch + 1)
     return {"epochs": stage.epochs, "steps": step, "tokens": tokens, "minutes": round((time.time() - began) / 60, 1)}
