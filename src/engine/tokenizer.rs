@@ -33,7 +33,8 @@ pub(super) struct Added {
     pub(super) control: bool,
 }
 
-/// The largest vocabulary, and as many merges. The largest of a Qwen so far is 248,320; each token takes some 300 bytes.
+/// The largest vocabulary, and as many merges. The largest of a Qwen so far is 248,320; a token and its merge take some
+/// 300 bytes.
 pub(super) const MAX_TOKENS: usize = 1 << 18;
 
 /// Memory for a token or a merge while a tokenizer is read.
