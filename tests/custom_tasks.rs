@@ -28,6 +28,17 @@ fn bits(found: &Classification) -> (usize, Vec<u64>, Option<u64>) {
     (found.index, found.probabilities.iter().map(|p| p.to_bits()).collect(), found.label_mass.map(f64::to_bits))
 }
 
+/// A fitted bias must be the same one after it was saved: the digits of a number lead back to its very bits.
+#[test]
+fn numbers_of_a_saved_task_are_read_as_they_were() {
+    // 6e-106 as libFuzzer found it, and what a fit may give.
+    for bias in [6e-106, 0.1 + 0.2, -1.234_567_890_123_456_7, 1e-300, 5.999_999_999_999_999e-106] {
+        let mut definition = TaskDefinition::shipped("intent").unwrap();
+        definition.calibration.bias.insert(definition.labels[0].id.clone(), bias);
+        assert_eq!(TaskDefinition::from_json(&definition.to_json()).unwrap(), definition, "{bias:e}");
+    }
+}
+
 /// What the schema knows, the loader refuses too, and the other way round.
 #[test]
 fn schema_and_loader_agree() {
