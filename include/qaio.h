@@ -1003,8 +1003,8 @@ const double *qaio_batch_probabilities(const qaio_batch *batch, size_t *labels);
  * @param row from 0 to `qaio_batch_count` - 1.
  * @param out gets the result; the caller owns it.
  *
- * @return OK; INVALID_ARGUMENT (also for a row that does not exist); OUT_OF_MEMORY; FORKED; INTERNAL; and the row's own: INVALID_UTF8;
- *         EMPTY_TEXT; CONTEXT_OVERFLOW; CANCELLED; DEADLINE_EXCEEDED.
+ * @return OK; INVALID_ARGUMENT (also for a row that does not exist); OUT_OF_MEMORY; FORKED; INTERNAL; and the row's own:
+ *         INVALID_UTF8; EMPTY_TEXT; CONTEXT_OVERFLOW; CANCELLED; DEADLINE_EXCEEDED.
  *
  * Threads: any.
  *

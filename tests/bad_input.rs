@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::fixture;
+use common::{copy, fixture};
 use qaio::engine::{CancelToken, Engine, EngineOptions, Interrupt, Source};
 use qaio::{ClassifyOptions, Error, ErrorKind, LoadOptions, Model, Precision, ReplyOptions, Session, SessionOptions};
 use std::fs;
@@ -23,16 +23,6 @@ fn refused(path: &Path, kind: ErrorKind, parts: &[&str]) {
     for part in parts {
         assert!(error.to_string().contains(part), "no {part:?} in: {error}");
     }
-}
-
-/// A writable copy of a fixture directory.
-fn copy(name: &str) -> TempDir {
-    let directory = TempDir::new().unwrap();
-    for entry in fs::read_dir(fixture(name)).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
-    }
-    directory
 }
 
 /// Rewrites a file of a copied fixture.

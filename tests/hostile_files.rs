@@ -6,7 +6,7 @@ mod common;
 #[path = "common/peak.rs"]
 mod peak;
 
-use common::{fixture, real_qwen};
+use common::{copy, fixture, real_qwen};
 use peak::{Counting, allowed, peak_of};
 use qaio::engine::{Engine, EngineOptions, Interrupt, Source, Tokenizer};
 use qaio::{Error, ErrorKind, Precision};
@@ -267,11 +267,7 @@ fn vocabularies_that_explode_or_go_round() {
 
 /// A copy of a fixture with one of its files replaced; its error names that file.
 fn directory_refused(file: &str, bytes: &[u8], parts: &[&str]) {
-    let directory = TempDir::new().unwrap();
-    for entry in fs::read_dir(fixture("qwen2-tiny")).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
-    }
+    let directory = copy("qwen2-tiny");
     let path = directory.path().join(file);
     fs::write(&path, bytes).unwrap();
     place_refused(directory.path(), &path, bytes.len(), parts);

@@ -120,12 +120,12 @@ pub(crate) fn io_error(error: &std::io::Error, path: &Path) -> Error {
 ///
 /// # Errors
 /// `OutOfMemory`.
-pub(crate) fn has_room(bytes: usize, what: &str) -> Result<()> {
-    if can_map(bytes, Access::ReadWrite) { Ok(()) } else { Err(Error::out_of_memory(what, bytes)) }
+pub(crate) fn has_room(bytes: usize, access: Access, what: &str) -> Result<()> {
+    if can_map(bytes, access) { Ok(()) } else { Err(Error::out_of_memory(what, bytes)) }
 }
 
 /// What a mapping is for. Only what can be written counts as memory; the rest is address space.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Access {
     None,
     ReadWrite,

@@ -364,9 +364,7 @@ fn on_a_full_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
     // Where a thread finds no address space for an arena of its own, glibc gives it a page for every allocation; the
     // thousands of a tokenizer would then take what is left.
     const ARENA: usize = if cfg!(target_pointer_width = "64") { 128 << 20 } else { 2 << 20 };
-    if !can_map(ARENA, Access::None) {
-        return Err(Error::out_of_memory("the address space of a thread", ARENA));
-    }
+    bytes::has_room(ARENA, Access::None, "the address space of a thread")?;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("qaio-load".to_owned()).spawn_scoped(scope, work);
         match thread.map_err(|error| could_not_start(1, error))?.join() {

@@ -1,6 +1,6 @@
 //! Where a model comes from: a Hugging Face directory, a GGUF file, or bytes in memory.
 
-use super::bytes::{self, Bytes, io_error};
+use super::bytes::{self, Access, Bytes, io_error};
 use super::checkpoint::Checkpoint;
 use super::gguf::Gguf;
 use super::pool::Pool;
@@ -98,7 +98,7 @@ fn read_directory(directory: &Path, how: Loading) -> Result<Parts> {
     // The tokenizer first: reading it takes memory for a moment, which must not come on top of the weights.
     let path = at("tokenizer.json");
     let json = read_file(&path, MAX_TOKENIZER)?;
-    bytes::has_room(json.len().saturating_mul(TOKENIZER_PER_BYTE), "the tokenizer")?;
+    bytes::has_room(json.len().saturating_mul(TOKENIZER_PER_BYTE), Access::ReadWrite, "the tokenizer")?;
     let tokenizer = Tokenizer::from_json(&json).map_err(|error| error.at(path.display()))?;
     drop(json);
     let template = match read_text(&at("chat_template.jinja")) {

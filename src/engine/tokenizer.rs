@@ -3,7 +3,7 @@
 //! The byte-level BPE is Hugging Face's `tokenizers`. Its list of added tokens stays here, outside of it: control
 //! tokens are written by number (see [`markup`](super::markup)), never looked for in text.
 
-use super::bytes;
+use super::bytes::{self, Access};
 use super::gguf::{Gguf, Value};
 use super::tokenizer_json;
 use crate::error::{Error, ErrorKind, Result, fail};
@@ -82,7 +82,7 @@ impl Tokenizer {
                 fail!(ModelCorrupt, "{count} {what} are more than a tokenizer of Qwen has ({MAX_TOKENS} at most)");
             }
         }
-        bytes::has_room((tokens.len() + merges.len()) * PER_TOKEN, "the tokenizer")?;
+        bytes::has_room((tokens.len() + merges.len()) * PER_TOKEN, Access::ReadWrite, "the tokenizer")?;
         let mut types = gguf.array("tokenizer.ggml.token_type").into_iter().flat_map(|types| types.iter());
         let mut vocabulary = Vocab::default();
         let mut added = HashMap::new();

@@ -123,8 +123,8 @@ pub unsafe extern "C" fn qaio_batch_probabilities(batch: *const qaio_batch, labe
 /// @param row from 0 to `qaio_batch_count` - 1.
 /// @param out gets the result; the caller owns it.
 ///
-/// @return OK; INVALID_ARGUMENT (also for a row that does not exist); OUT_OF_MEMORY; FORKED; INTERNAL; and the row's own: INVALID_UTF8;
-///         EMPTY_TEXT; CONTEXT_OVERFLOW; CANCELLED; DEADLINE_EXCEEDED.
+/// @return OK; INVALID_ARGUMENT (also for a row that does not exist); OUT_OF_MEMORY; FORKED; INTERNAL; and the row's own:
+///         INVALID_UTF8; EMPTY_TEXT; CONTEXT_OVERFLOW; CANCELLED; DEADLINE_EXCEEDED.
 ///
 /// Threads: any.
 ///

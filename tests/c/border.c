@@ -8,6 +8,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "check.h"
+#include "child.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -85,30 +86,6 @@ static int is_utf8(const char *text, size_t len)
         at += more + 1;
     }
     return 1;
-}
-
-/* Runs a test in a child that has not used the library yet, so that it may hang or crash without taking us along. */
-static void in_child(const char *name, void (*test)(void))
-{
-    int result = -1;
-    pid_t child;
-    fflush(NULL);
-    child = fork();
-    if (child == 0) {
-        alarm(120);
-        test();
-        fflush(NULL);
-        _exit(failures ? 1 : 0);
-    }
-    if (!CHECK(waitpid(child, &result, 0) == child))
-        return;
-    if (!count(WIFEXITED(result) && WEXITSTATUS(result) == 0)) {
-        if (WIFSIGNALED(result))
-            fprintf(stderr, "border.c: %s: ended by signal %d%s\n", name, WTERMSIG(result),
-                    WTERMSIG(result) == SIGALRM ? " (it hung)" : "");
-        else
-            fprintf(stderr, "border.c: %s: failed in its child\n", name);
-    }
 }
 
 /* What a callback does and sees. */

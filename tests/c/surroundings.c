@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "check.h"
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,26 +23,6 @@
 extern char **environ;
 
 static const char *self, *gguf_path;
-
-static void in_child(const char *name, void (*test)(void))
-{
-    int result = -1;
-    pid_t child;
-    fflush(NULL);
-    child = fork();
-    if (child == 0) {
-        failures = 0;
-        alarm(120);
-        test();
-        fflush(NULL);
-        exit(failures ? 1 : 0);
-    }
-    if (!CHECK(waitpid(child, &result, 0) == child))
-        return;
-    if (!count(WIFEXITED(result) && WEXITSTATUS(result) == 0))
-        fprintf(stderr, "surroundings.c: %s: %s %d\n", name, WIFSIGNALED(result) ? "ended by signal" : "exit status",
-                WIFSIGNALED(result) ? WTERMSIG(result) : WEXITSTATUS(result));
-}
 
 #define CHILD(test) in_child(#test, test)
 

@@ -5,11 +5,23 @@
 use qaio::Precision;
 use qaio::engine::{Engine, EngineOptions, Interrupt, Source};
 use serde_json::Value;
+use std::fs;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// A file or directory of `tests/fixtures` (made by `tools/fixtures`).
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// A writable copy of a fixture directory.
+pub fn copy(name: &str) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    for entry in fs::read_dir(fixture(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
+    }
+    directory
 }
 
 /// Fixtures and precisions that together go through every kind of kernel and both families.
@@ -28,7 +40,7 @@ pub fn engine(name: &str, precision: Precision) -> Engine {
 
 /// The rows of a JSON lines file.
 pub fn json_lines(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
